@@ -1,0 +1,47 @@
+"""The qds1 decoder stream: 32-bit words that carry syndromes to a decoder and corrections back."""
+
+from qds1.bits import pack_bits, unpack_bits, words_for_bits
+from qds1.messages import (
+    CORRECTION_TRAILER_WORDS,
+    FaultCode,
+    Kind,
+    Message,
+    Qds1Error,
+    Status,
+    encode,
+    header,
+    parse,
+    split_header,
+)
+from qds1.shots import (
+    Corrections,
+    correction_words,
+    decode_corrections,
+    encode_corrections,
+    encode_event_shots,
+    encode_shots,
+    shot_words,
+)
+
+__all__ = [
+    "CORRECTION_TRAILER_WORDS",
+    "Corrections",
+    "FaultCode",
+    "Kind",
+    "Message",
+    "Qds1Error",
+    "Status",
+    "correction_words",
+    "decode_corrections",
+    "encode",
+    "encode_corrections",
+    "encode_event_shots",
+    "encode_shots",
+    "header",
+    "pack_bits",
+    "parse",
+    "shot_words",
+    "split_header",
+    "unpack_bits",
+    "words_for_bits",
+]
