@@ -43,8 +43,6 @@ def unpack_bits(words: ArrayLike, num_bits: int) -> NDArray[np.uint8]:
     """
     array = np.ascontiguousarray(words, dtype="<u4")
     if array.shape[-1] * WORD_BITS < num_bits:
-        raise ValueError(
-            f"{array.shape[-1]} words hold {array.shape[-1] * WORD_BITS} bits, {num_bits} were asked for"
-        )
+        raise ValueError(f"{array.shape[-1]} words hold {array.shape[-1] * WORD_BITS} bits, {num_bits} were asked for")
     as_bytes = array.view(np.uint8).reshape(*array.shape[:-1], array.shape[-1] * 4)
     return np.unpackbits(as_bytes, axis=-1, count=num_bits, bitorder="little")

@@ -92,9 +92,7 @@ def parse(words: Sequence[int] | NDArray[np.uint32]) -> list[Message]:
     while start < len(values):
         kind_byte, num_payload_words, tag = split_header(values[start])
         if kind_byte not in Kind.__members__.values():
-            raise Qds1Error(
-                f"word {start} (0x{values[start]:08x}) is not a header: kind 0x{kind_byte:02x} is unknown"
-            )
+            raise Qds1Error(f"word {start} (0x{values[start]:08x}) is not a header: kind 0x{kind_byte:02x} is unknown")
         end = start + 1 + num_payload_words
         if end > len(values):
             raise Qds1Error(

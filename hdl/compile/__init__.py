@@ -1,0 +1,1 @@
+"""From a detector error model to a synthesizable decoder."""

@@ -1,0 +1,28 @@
+"""The error tree of the decoder compiler and of the RTL builds.
+
+HdlError
+├── ErrorModelError     a detector error model that cannot be compiled
+├── ManifestError       a decoder.yaml that cannot be used
+├── ToolMissingError    a simulator or compiler that is not installed
+└── BuildError          a tool refused the RTL
+"""
+
+
+class HdlError(Exception):
+    """Base of everything this package raises; the message names what is wrong and the remedy."""
+
+
+class ErrorModelError(HdlError):
+    """A detector error model that the chosen core cannot decode."""
+
+
+class ManifestError(HdlError):
+    """A decoder manifest that is missing, malformed or points at missing files."""
+
+
+class ToolMissingError(HdlError):
+    """A simulator or compiler is not installed; the message says how to get it."""
+
+
+class BuildError(HdlError):
+    """A tool refused the RTL; the message carries the tool's own first errors and the log's path."""
