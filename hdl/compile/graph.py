@@ -71,7 +71,7 @@ class DecodingGraph:
     @cached_property
     def vertex_layer(self) -> NDArray[np.int64]:
         """Layer of each vertex."""
-        return self.layout.detector_layer[self.vertex_detector]
+        return np.asarray(self.layout.detector_layer[self.vertex_detector])
 
     @cached_property
     def layer_select(self) -> NDArray[np.int64]:

@@ -126,7 +126,7 @@ def test_table_refuses_a_component_that_is_too_large() -> None:
 
 @pytest.mark.parametrize(("code", "seed"), [(SURFACE, 11), (REPETITION, 12)])
 def test_table_makes_no_more_logical_errors_than_pymatching(code: str, seed: int) -> None:
-    # 400,000 shots at 0.5%: the table is the optimum, PyMatching 3-8% above it (several sigma of the paired difference).
+    # 400,000 shots at 0.5%: the table is the optimum, PyMatching 3-8% above it, several sigma of the paired difference.
     circuit = memory_circuit(code, 3, 3, 0.005)
     model = circuit.detector_error_model(decompose_errors=True)
     graph = decoding_graph(model, events_layout(model))
