@@ -1,0 +1,64 @@
+"""Opens a database by URL, with SQLite in WAL mode, and brings its tables to this version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from twin.errors import InvalidError, TwinError
+
+BUSY_TIMEOUT_MS = 10_000
+MIGRATION_LOCK = 0x71647331  # an arbitrary number that every replica shares: "qds1"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for `url`; raises InvalidError for one that SQLAlchemy cannot use."""
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in {"postgresql", "postgres"}:
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(
+            parsed,
+            json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+            json_deserializer=orjson.loads,
+            pool_pre_ping=parsed.get_backend_name() != "sqlite",
+        )
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InvalidError(f"database_url {url!r}: {error}; expected sqlite:///FILE or postgresql://...") from error
+    except ImportError as error:
+        raise InvalidError(f"database_url {url!r} needs a driver: pip install 'qtwin[postgres]'") from error
+    if engine.dialect.name == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        event.listen(engine, "connect", _configure_sqlite)
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest revision; replicas that start together wait for each other."""
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except OperationalError as error:
+        raise TwinError(f"cannot open the database {engine.url!r}: {error.orig}") from error
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    """WAL with NORMAL: a commit survives the death of the process without an fsync each time."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
