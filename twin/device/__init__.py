@@ -1,0 +1,1 @@
+"""Devices: calibration, overrides and their precedence, cryostat, drift, and the one effective noise snapshot."""

@@ -1,0 +1,32 @@
+"""Errors of the device layer.
+
+InvalidError (twin.errors)
+├── ConfigError     a configuration file does not fit; names file and field
+└── CommandError    a controller command does not fit; nothing was changed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from twin.errors import Fault, InvalidError
+
+
+class ConfigError(InvalidError):
+    """A configuration file is missing, is not YAML, or does not fit its schema."""
+
+
+class CommandError(InvalidError):
+    """A command's payload does not fit the command or the device. Nothing was changed."""
+
+
+def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> tuple[Fault, ...]:
+    """pydantic's findings as field-level faults, below `prefix`."""
+    return tuple(Fault((*prefix, *item["loc"]), item["msg"]) for item in error.errors())
+
+
+def described(faults: Sequence[Fault]) -> str:
+    """The faults in one line: `noise.qubits.3.t1_us: Input should be greater than 0; ...`."""
+    return "; ".join(f"{'.'.join(map(str, fault.loc)) or '(whole)'}: {fault.message}" for fault in faults)
