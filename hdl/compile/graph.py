@@ -76,13 +76,14 @@ class DecodingGraph:
     @cached_property
     def layer_select(self) -> NDArray[np.int64]:
         """Stabilizer index of each bit of a layer that the core is given, ascending."""
-        return np.unique(self.layout.detector_bit[self.vertex_detector])
+        return np.asarray(np.unique(self.layout.detector_bit[self.vertex_detector]))
 
     @cached_property
     def vertex_position(self) -> NDArray[np.int64]:
         """Place of each vertex in a shot of selected layers: layer * width + bit within the layer."""
         within = np.searchsorted(self.layer_select, self.layout.detector_bit[self.vertex_detector])
-        return np.asarray(self.vertex_layer * len(self.layer_select) + within)
+        position: NDArray[np.int64] = self.vertex_layer * len(self.layer_select) + within
+        return position
 
     @cached_property
     def graph_hash(self) -> int:

@@ -1,0 +1,98 @@
+"""What every link to a decoder does: exchange qds1 words in bulk, read and write registers, close."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long each wait may last.
+
+    open_s: building (first time) and starting the decoder. exchange_s, register_s: wall clock per call.
+    idle_cycles: clock cycles in which a simulated decoder neither takes nor gives a word before it counts as silent.
+    """
+
+    open_s: float = 600.0
+    exchange_s: float = 120.0
+    register_s: float = 10.0
+    idle_cycles: int = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class LinkInfo:
+    """Where the decoder runs. simulator: name and version, None on hardware and in software."""
+
+    link: str
+    simulator: str | None
+    clocked: bool
+
+
+class Link(Protocol):
+    """A decoder at the other end of something. Opened on entry of the `with` block, closed at its end."""
+
+    def open(self) -> LinkInfo:
+        """Start or reach the decoder.
+
+        Raises:
+            LinkOpenError: with the remedy.
+        """
+
+    def exchange(self, words: Words, num_answers: int) -> Words:
+        """Send whole messages and collect the answers.
+
+        Args:
+            words: uint32, one axis: whole qds1 messages.
+            num_answers: how many messages to wait for, FRAMEs not counted (each shot is answered by one
+                CORRECTION or FAULT, each READ by one DATA).
+
+        Returns:
+            uint32, one axis: the answers in the order they came.
+
+        Raises:
+            DecoderSilentError: the deadline passed; its message says how many answers came.
+            ProtocolError: the decoder's words are no messages.
+            LinkLostError: the other end went away.
+        """
+
+    def read_register(self, address: int) -> int:
+        """Value of the 32-bit register at a byte address; raises RegisterError."""
+
+    def write_register(self, address: int, value: int) -> None:
+        """Write the 32-bit register at a byte address; raises RegisterError."""
+
+    def reset(self) -> None:
+        """Bring the decoder to its power-on state; what was in flight is forgotten."""
+
+    def close(self) -> None:
+        """End in good order; safe to call twice."""
+
+    def abort(self) -> None:
+        """End at once, whatever is in flight; never raises."""
+
+
+class OpenedLink:
+    """Context manager around a link: closes it in good order, or aborts it when the block raises."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.info = link.open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exception_type is None:
+            self.link.close()
+        else:
+            self.link.abort()

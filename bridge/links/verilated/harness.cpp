@@ -1,0 +1,241 @@
+// Clocks a Verilated decoder with the qds1 ports and moves words in batches: one call, many cycles.
+// Every cycle: drive inputs, settle with the clock low, note the handshakes, raise the clock.
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "Vtop.h"
+#include "verilated.h"
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+using Tracer = VerilatedFstC;
+#elif VM_TRACE
+#include "verilated_vcd_c.h"
+using Tracer = VerilatedVcdC;
+#endif
+
+namespace {
+
+constexpr uint32_t kFrameKind = 0x82;  // a FRAME announces a window, it does not end a shot
+constexpr int kResetCycles = 8;
+constexpr uint64_t kCyclesPerClockCheck = 1 << 14;
+constexpr uint64_t kHalfPeriod = 5;  // time units of the waveform; the period is 10
+
+enum Result { kDone = 0, kSilent = 1, kTimeout = 2 };
+
+struct Decoder {
+    std::unique_ptr<VerilatedContext> context = std::make_unique<VerilatedContext>();
+    std::unique_ptr<Vtop> top;
+    uint64_t cycles = 0;
+    uint64_t stalled_cycles = 0;
+    std::vector<uint32_t> received;
+#if VM_TRACE
+    std::unique_ptr<Tracer> tracer;
+#endif
+
+    void settle() { top->eval(); }
+
+    void rising_edge() {
+        dump();
+        context->timeInc(kHalfPeriod);
+        top->clk_i = 1;
+        top->eval();
+        dump();
+        context->timeInc(kHalfPeriod);
+        top->clk_i = 0;
+        ++cycles;
+    }
+
+    void dump() {
+#if VM_TRACE
+        if (tracer) tracer->dump(context->time());
+#endif
+    }
+
+    void idle_inputs() {
+        top->s_axis_tvalid = 0;
+        top->s_axis_tdata = 0;
+        top->s_axis_tlast = 0;
+        top->m_axis_tready = 0;
+        top->s_axil_awvalid = 0;
+        top->s_axil_wvalid = 0;
+        top->s_axil_bready = 0;
+        top->s_axil_arvalid = 0;
+        top->s_axil_rready = 0;
+        top->s_axil_wstrb = 0xF;
+    }
+
+    void reset() {
+        idle_inputs();
+        top->rst_ni = 0;
+        for (int i = 0; i < kResetCycles; ++i) {
+            settle();
+            rising_edge();
+        }
+        top->rst_ni = 1;
+        settle();
+        rising_edge();
+        received.clear();
+    }
+};
+
+// Counts whole messages in a growing sequence of words.
+struct MessageCounter {
+    size_t answers = 0;
+    uint32_t remaining = 0;
+    bool counted = false;
+
+    void take(uint32_t word) {
+        if (remaining == 0) {
+            remaining = (word >> 8) & 0xFF;
+            counted = (word & 0xFF) != kFrameKind;
+        } else {
+            --remaining;
+        }
+        if (remaining == 0 && counted) ++answers;
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+void* qtwin_open(const char* trace_path) {
+    auto* decoder = new Decoder;
+    decoder->top = std::make_unique<Vtop>(decoder->context.get());
+#if VM_TRACE
+    if (trace_path != nullptr) {
+        decoder->context->traceEverOn(true);
+        decoder->tracer = std::make_unique<Tracer>();
+        decoder->top->trace(decoder->tracer.get(), 99);
+        decoder->tracer->open(trace_path);
+    }
+#else
+    (void)trace_path;
+#endif
+    decoder->top->clk_i = 0;
+    decoder->reset();
+    return decoder;
+}
+
+void qtwin_close(void* handle) {
+    auto* decoder = static_cast<Decoder*>(handle);
+    decoder->top->final();
+#if VM_TRACE
+    if (decoder->tracer) decoder->tracer->close();
+#endif
+    delete decoder;
+}
+
+void qtwin_reset(void* handle) { static_cast<Decoder*>(handle)->reset(); }
+
+uint64_t qtwin_cycles(void* handle) { return static_cast<Decoder*>(handle)->cycles; }
+
+uint64_t qtwin_stalled_cycles(void* handle) { return static_cast<Decoder*>(handle)->stalled_cycles; }
+
+// Sends `num_words` words and waits for `num_answers` messages. Returns a Result; the words that came are fetched
+// with qtwin_received. `taken` and `answers` report progress in every case.
+int qtwin_exchange(void* handle, const uint32_t* words, size_t num_words, size_t num_answers, uint64_t idle_cycles,
+                   double timeout_s, size_t* taken, size_t* answers) {
+    auto* decoder = static_cast<Decoder*>(handle);
+    auto* top = decoder->top.get();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
+    MessageCounter counter;
+    size_t sent = 0;
+    uint64_t idle = 0;
+    uint64_t until_check = kCyclesPerClockCheck;
+    Result result = kDone;
+    decoder->received.clear();
+    top->m_axis_tready = 1;
+    while (sent < num_words || counter.answers < num_answers) {
+        top->s_axis_tvalid = sent < num_words;
+        top->s_axis_tdata = sent < num_words ? words[sent] : 0;
+        top->s_axis_tlast = sent + 1 == num_words;
+        decoder->settle();
+        const bool sends = top->s_axis_tvalid && top->s_axis_tready;
+        const bool receives = top->m_axis_tvalid;
+        if (receives) {
+            decoder->received.push_back(top->m_axis_tdata);
+            counter.take(top->m_axis_tdata);
+        }
+        decoder->stalled_cycles += top->s_axis_tvalid && !top->s_axis_tready;
+        decoder->rising_edge();
+        sent += sends;
+        idle = sends || receives ? 0 : idle + 1;
+        if (idle > idle_cycles) {
+            result = kSilent;
+            break;
+        }
+        if (--until_check == 0) {
+            until_check = kCyclesPerClockCheck;
+            if (std::chrono::steady_clock::now() > deadline) {
+                result = kTimeout;
+                break;
+            }
+        }
+    }
+    top->s_axis_tvalid = 0;
+    top->m_axis_tready = 0;
+    *taken = sent;
+    *answers = counter.answers;
+    return result;
+}
+
+size_t qtwin_received(void* handle, uint32_t* words, size_t capacity) {
+    const auto& received = static_cast<Decoder*>(handle)->received;
+    const size_t count = received.size() < capacity ? received.size() : capacity;
+    if (words != nullptr) std::memcpy(words, received.data(), count * sizeof(uint32_t));
+    return received.size();
+}
+
+// AXI4-Lite accesses. Return the two-bit response (0 = OKAY), or -1 when nothing came within `limit_cycles`.
+int qtwin_write_register(void* handle, uint32_t address, uint32_t value, uint64_t limit_cycles) {
+    auto* decoder = static_cast<Decoder*>(handle);
+    auto* top = decoder->top.get();
+    bool address_due = true;
+    bool data_due = true;
+    int response = -1;
+    top->s_axil_awaddr = address;
+    top->s_axil_wdata = value;
+    top->s_axil_wstrb = 0xF;
+    top->s_axil_bready = 1;
+    for (uint64_t cycle = 0; cycle < limit_cycles && response < 0; ++cycle) {
+        top->s_axil_awvalid = address_due;
+        top->s_axil_wvalid = data_due;
+        decoder->settle();
+        if (address_due && top->s_axil_awready) address_due = false;
+        if (data_due && top->s_axil_wready) data_due = false;
+        if (top->s_axil_bvalid) response = top->s_axil_bresp;
+        decoder->rising_edge();
+    }
+    top->s_axil_awvalid = 0;
+    top->s_axil_wvalid = 0;
+    top->s_axil_bready = 0;
+    return response;
+}
+
+int qtwin_read_register(void* handle, uint32_t address, uint32_t* value, uint64_t limit_cycles) {
+    auto* decoder = static_cast<Decoder*>(handle);
+    auto* top = decoder->top.get();
+    bool address_due = true;
+    int response = -1;
+    top->s_axil_araddr = address;
+    top->s_axil_rready = 1;
+    for (uint64_t cycle = 0; cycle < limit_cycles && response < 0; ++cycle) {
+        top->s_axil_arvalid = address_due;
+        decoder->settle();
+        if (address_due && top->s_axil_arready) address_due = false;
+        if (top->s_axil_rvalid) {
+            response = top->s_axil_rresp;
+            *value = top->s_axil_rdata;
+        }
+        decoder->rising_edge();
+    }
+    top->s_axil_arvalid = 0;
+    top->s_axil_rready = 0;
+    return response;
+}
+
+}  // extern "C"

@@ -1,0 +1,127 @@
+"""Builds a decoder's RTL into a shared library with Verilator, once per content, and declares its functions."""
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hdl.build import cached_build, tool_version, verilator_environment
+from hdl.compile.manifest import DecoderFolder
+from hdl.errors import BuildError, ToolMissingError
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+LIBRARY_NAME = "decoder.so"
+BUILD_TIMEOUT_S = 1800.0
+VERILATOR_FLAGS = (
+    "--cc",
+    "--prefix",
+    "Vtop",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    "--unroll-count",
+    "1024",
+    "--unroll-stmts",
+    "100000",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+)
+COMPILER_FLAGS = ("-O3", "-fPIC", "-std=gnu++17")
+
+
+def build_library(decoder: DecoderFolder, trace: str | None) -> Path:
+    """Path of the shared library for a decoder; builds it when this content was not built before.
+
+    Args:
+        decoder: manifest and RTL.
+        trace: None, or the waveform format to build in, "vcd" or "fst" (slower simulation).
+
+    Raises:
+        ToolMissingError: no Verilator, no C++ compiler or no make.
+        BuildError: the RTL does not compile; carries the tool's own message.
+    """
+    environment = verilator_environment()
+    for tool in ("g++", "make", "perl"):
+        if shutil.which(tool) is None:
+            raise ToolMissingError(
+                f"{tool} is not installed; on Debian or Ubuntu: apt-get install build-essential perl"
+            )
+    flags = [*VERILATOR_FLAGS, *({"vcd": ["--trace"], "fst": ["--trace-fst"]}.get(trace or "", []))]
+    flags += [f"-G{name}={value}" for name, value in sorted(decoder.manifest.parameters.items())]
+    key = {
+        "link": "verilated",
+        "top": decoder.manifest.top,
+        "flags": [*flags, *COMPILER_FLAGS],
+        "tool": tool_version(environment),
+        "sources": [*decoder.sources, HARNESS],
+    }
+
+    def build(folder: Path) -> None:
+        _verilate(decoder, flags, folder, environment)
+        _link_library(folder, environment, trace)
+
+    return cached_build(key, build) / LIBRARY_NAME
+
+
+def _verilate(decoder: DecoderFolder, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    sources = [str(source) for source in decoder.sources]
+    command = ["verilator", *flags, "--top-module", decoder.manifest.top, "--Mdir", str(folder / "obj"), *sources]
+    _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, decoder.manifest.name)
+    jobs = ["make", "-C", str(folder / "obj"), "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3", "Vtop__ALL.a", "libverilated.a"]
+    _run(jobs, folder, environment, decoder.manifest.name)
+
+
+def _link_library(folder: Path, environment: Mapping[str, str], trace: str | None) -> None:
+    include = Path(environment["VERILATOR_ROOT"]) / "include"
+    objects = folder / "obj"
+    trace_flags = {"vcd": ["-DVM_TRACE=1"], "fst": ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]}.get(trace or "", [])
+    command = ["g++", *COMPILER_FLAGS, *trace_flags, "-shared", f"-I{objects}", f"-I{include}", f"-I{include}/vltstd"]
+    command += [str(HARNESS), str(objects / "Vtop__ALL.a"), str(objects / "libverilated.a"), "-pthread"]
+    command += ["-llz4", "-lz"] if trace == "fst" else []
+    _run([*command, "-o", str(folder / LIBRARY_NAME)], folder, environment, LIBRARY_NAME)
+    shutil.rmtree(objects)
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], what: str) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=BUILD_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"building {what} took longer than {BUILD_TIMEOUT_S:.0f} s: {command[0]}") from error
+    if done.returncode != 0:
+        output = (done.stderr + done.stdout).strip().splitlines()
+        errors = [line for line in output if "%Error" in line or "error:" in line] or output
+        raise BuildError(f"{what} does not compile ({command[0]} exit {done.returncode}):\n" + "\n".join(errors[:8]))
+
+
+def load_library(path: Path) -> ctypes.CDLL:
+    """Load a built library and declare its functions; calls release the interpreter's lock."""
+    library = ctypes.CDLL(str(path))
+    handle, size = ctypes.c_void_p, ctypes.c_size_t
+    words = ctypes.POINTER(ctypes.c_uint32)
+    size_out = ctypes.POINTER(ctypes.c_size_t)
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "qtwin_open": (handle, [ctypes.c_char_p]),
+        "qtwin_close": (None, [handle]),
+        "qtwin_reset": (None, [handle]),
+        "qtwin_cycles": (ctypes.c_uint64, [handle]),
+        "qtwin_stalled_cycles": (ctypes.c_uint64, [handle]),
+        "qtwin_exchange": (
+            ctypes.c_int,
+            [handle, words, size, size, ctypes.c_uint64, ctypes.c_double, size_out, size_out],
+        ),
+        "qtwin_received": (size, [handle, words, size]),
+        "qtwin_write_register": (ctypes.c_int, [handle, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]),
+        "qtwin_read_register": (ctypes.c_int, [handle, ctypes.c_uint32, words, ctypes.c_uint64]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library

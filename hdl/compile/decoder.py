@@ -1,0 +1,136 @@
+"""Compiles an error model into a decoder folder: manifest, generated RTL and the RTL library it stands on."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import stim
+import yaml
+from numpy.typing import NDArray
+
+from hdl.compile import table_core
+from hdl.compile.core_files import CoreFiles
+from hdl.compile.graph import DecodingGraph, decoding_graph
+from hdl.compile.layout import StreamLayout
+from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder
+from hdl.errors import ErrorModelError, ManifestError
+
+RTL_FOLDER = Path(__file__).resolve().parent.parent / "rtl"
+TOP = "decoder_top"
+COMMON_RTL = ()
+CORES = ("table",)
+DEFAULT_CLOCK_MHZ = 100.0
+
+
+def compile_decoder(
+    error_model: stim.DetectorErrorModel,
+    layout: StreamLayout,
+    output: Path,
+    *,
+    core: str = "table",
+    name: str | None = None,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+    code: Mapping[str, Any] | None = None,
+) -> DecoderFolder:
+    """Write a self-contained decoder folder.
+
+    Args:
+        error_model: with Stim's decomposition into edges.
+        layout: where its detectors sit in the stream.
+        output: folder to create; one that already holds a decoder is replaced, any other is left alone.
+        core: one of `CORES`.
+        name: decoder's name; the core and the graph's hash by default.
+        clock_mhz: clock that latencies in ns are computed with.
+        code: facts about the code for the manifest (family, distance, …).
+
+    Raises:
+        ErrorModelError: the core cannot decode this model, or is unknown.
+        ManifestError: `output` is a folder with something else in it.
+    """
+    graph = decoding_graph(error_model, layout)
+    if core not in CORES:
+        raise ErrorModelError(f"there is no core {core!r}; expected one of {', '.join(CORES)}")
+    emitted = table_core.emit_core(graph)
+    manifest = {
+        "name": name or f"{core}-{graph.graph_hash:08x}",
+        "version": "1",
+        "protocol": PROTOCOL,
+        "top": TOP,
+        "sources": ["decoder_pkg.sv", "decoder_core.sv", *(f"rtl/{file}" for file in _rtl_names(emitted))],
+        "clock_mhz": clock_mhz,
+        "core": core,
+        "graph_hash": f"0x{graph.graph_hash:08x}",
+        "num_stabilizers": layout.num_stabilizers,
+        "num_data_qubits": layout.num_data_qubits,
+        "num_observables": graph.num_observables,
+        "rounds": layout.rounds,
+        "error_model": "error_model.dem",
+        "table": emitted.table,
+        "options": dict(emitted.options),
+        "code": dict(code or {}),
+    }
+    files: dict[str, str | bytes] = {
+        **emitted.files,
+        "decoder_pkg.sv": package_source(graph, emitted, clock_mhz),
+        "error_model.dem": f"{error_model}\n",
+        MANIFEST_NAME: yaml.safe_dump(manifest, sort_keys=False),
+    }
+    _write_folder(output, files, _rtl_names(emitted))
+    return DecoderFolder(output)
+
+
+def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float) -> str:
+    """Text of decoder_pkg.sv: the constants of one decoder."""
+    layout = graph.layout
+    select = sum(int(stabilizer) << (16 * index) for index, stabilizer in enumerate(graph.layer_select))
+    num_data_qubits = max(1, layout.num_data_qubits)
+    return f"""\
+// Constants of one decoder, generated from its error model.
+package decoder_pkg;
+  localparam int NumStabilizers = {layout.num_stabilizers};
+  localparam int NumDataQubits = {num_data_qubits};
+  localparam int NumObservables = {graph.num_observables};
+  localparam int NumLayers = {layout.num_layers};
+  localparam int LayerWidth = {len(graph.layer_select)};
+  localparam int CycleBudget = {core.cycle_budget};
+  localparam int WeightBits = {core.weight_bits};
+  localparam int Window = {core.window};
+  localparam int ClockHz = {round(clock_mhz * 1e6)};
+  localparam bit VariableRounds = 1'b{int(core.variable_rounds)};
+  localparam logic [31:0] GraphHash = 32'h{graph.graph_hash:08x};
+  // stabilizer index of each core bit, 16 bits each, core bit 0 lowest
+  localparam logic [LayerWidth*16-1:0] LayerSelect = {16 * len(graph.layer_select)}'h{select:x};
+  // row s at [s*NumDataQubits +: NumDataQubits]: the data qubits whose parity is stabilizer s
+  localparam logic [NumStabilizers*NumDataQubits-1:0] DataParity = {_flat_bits(layout.data_parity, num_data_qubits)};
+endpackage
+"""
+
+
+def _flat_bits(matrix: NDArray[np.uint8], num_columns: int) -> str:
+    """A 0/1 matrix as one SystemVerilog literal, row 0 lowest, padded to at least one column."""
+    rows = ["".join(str(int(bit)) for bit in row[::-1]).rjust(num_columns, "0") for row in matrix]
+    return f"{len(rows) * num_columns}'b" + "_".join(reversed(rows))
+
+
+def _rtl_names(core: CoreFiles) -> list[str]:
+    return sorted({*COMMON_RTL, *core.rtl})
+
+
+def _write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
+    """Write everything beside the target, then put it in place with one rename."""
+    if output.exists() and not (output / MANIFEST_NAME).is_file():
+        raise ManifestError(f"{output} exists and is not a decoder folder; name a folder that does not exist yet")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
+        new = Path(scratch) / "new"
+        (new / "rtl").mkdir(parents=True)
+        for file_name, contents in files.items():
+            (new / file_name).write_bytes(contents.encode() if isinstance(contents, str) else contents)
+        for file_name in rtl:
+            shutil.copyfile(RTL_FOLDER / file_name, new / "rtl" / file_name)
+        if output.exists():
+            output.rename(Path(scratch) / "old")
+        new.rename(output)
