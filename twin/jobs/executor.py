@@ -1,0 +1,35 @@
+"""The one interface between the queue and whatever runs jobs: local processes, or a Dask cluster."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twin.errors import TwinError
+from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
+
+
+class WorkerLostError(TwinError):
+    """The worker died in mid-job (killed, out of memory); the job may be run again."""
+
+
+class TimeLimitError(TwinError):
+    """The task took longer than its limit, and was stopped."""
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere else. Every call ends: with a value, WorkerLostError or TimeLimitError."""
+
+    @property
+    def num_slots(self) -> int:
+        """How many jobs it runs at the same time."""
+        ...
+
+    async def check(self, task: CheckTask) -> list[CircuitFault]:
+        """Faults of the first circuits that do not fit, empty when all do."""
+        ...
+
+    async def run(self, task: RunTask) -> RunOutcome: ...
+
+    async def close(self) -> None:
+        """Stop at once; tasks in progress are lost (their jobs run again after the next start)."""
+        ...

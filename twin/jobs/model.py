@@ -1,0 +1,88 @@
+"""What a job is: the request as it was submitted, the task that a worker gets, and what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+Circuit = str | dict[str, Any]
+
+QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
+FINAL_STATES = frozenset({COMPLETED, FAILED, CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A submitted job. `seed` is fixed at submission, so that a job that is run again gives the same result."""
+
+    backend_id: str
+    circuits: tuple[Circuit, ...]
+    shots: int
+    seed: int
+    memory: bool
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(
+            {
+                "backend_id": self.backend_id,
+                "circuits": self.circuits,
+                "shots": self.shots,
+                "seed": self.seed,
+                "memory": self.memory,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    @classmethod
+    def from_json(cls, text: bytes) -> JobRequest:
+        fields = orjson.loads(text)
+        return cls(**{**fields, "circuits": tuple(fields["circuits"])})
+
+
+def body_hash(body: object) -> str:
+    """Tells whether two bodies under one idempotency key are the same."""
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTask:
+    """Circuits to parse, check and transpile. `device` is a pickled Device: it travels often, and rarely changes."""
+
+    device: bytes
+    circuits: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitFault:
+    """Why a circuit was refused, and where (1-based; None where the circuit is not a text)."""
+
+    circuit_index: int
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTask:
+    """One job to run. `device` and `snapshot` are pickled, `circuits` are JSON."""
+
+    job_id: str
+    device: bytes
+    snapshot: bytes
+    circuits: tuple[bytes, ...]
+    shots: int
+    seed: int
+    memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What became of a run: `results`, a JSON list with one object a circuit, or the reason of its failure."""
+
+    results: bytes | None = None
+    error: str | None = None
+    duration_s: float = 0.0
+    device_time_s: float = 0.0

@@ -1,0 +1,403 @@
+"""The job queue: takes jobs, keeps them in the store, runs them in fair order, and finds them again after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+import orjson
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from twin import clock
+from twin.device.device import SchedulerSettings
+from twin.errors import BusyError, ConflictError, GoneError, NotFoundError, TwinError
+from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
+from twin.jobs.model import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    FINAL_STATES,
+    QUEUED,
+    RUNNING,
+    JobRequest,
+    RunOutcome,
+    RunTask,
+)
+from twin.jobs.order import FairOrder
+from twin.store import events, jobs
+from twin.store.database import Database
+from twin.store.events import Event
+from twin.store.jobs import JobRow
+from twin.telemetry.event_log import EventLog
+
+log = structlog.get_logger(__name__)
+
+MAX_REMEMBERED_JOBS = 4096
+MAX_REMEMBERED_RESULT_BYTES = 64 * 2**10
+RETRY_AFTER_S = 1.0
+
+
+class TaskSource(Protocol):
+    """What the queue asks a backend for when a job's turn comes."""
+
+    def run_task(self, job_id: str, request: JobRequest) -> RunTask: ...
+
+    def scheduler(self, backend_id: str) -> SchedulerSettings: ...
+
+    def wait_s(self, request: JobRequest, outcome: RunOutcome) -> float:
+        """How much longer the device would have taken than the simulation did, when that is to be waited for."""
+        ...
+
+
+@dataclass(slots=True)
+class Job:
+    """A job in memory: its row, and its request while it has not ended, its result when it is small."""
+
+    row: JobRow
+    request: JobRequest | None = None
+    result: bytes | None = None
+    due_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Line:
+    """One backend's waiting and running jobs."""
+
+    order: FairOrder = field(default_factory=FairOrder)
+    running: set[str] = field(default_factory=set)
+    wakes_at: float = 0.0
+
+
+class JobQueue:
+    """Owns every unfinished job of this replica. All methods run on the event loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        event_log: EventLog,
+        executor: Executor,
+        source: TaskSource,
+        *,
+        replica: str,
+        max_attempts: int,
+        on_end: Callable[[JobRow], None] = lambda _row: None,
+    ) -> None:
+        self._database = database
+        self._event_log = event_log
+        self._executor = executor
+        self._source = source
+        self._replica = replica
+        self._max_attempts = max_attempts
+        self._on_end = on_end
+        self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # -- taking and showing jobs
+
+    async def submit(
+        self, request: JobRequest, *, user_id: str, metadata: dict[str, Any], request_hash: str, key: str | None
+    ) -> JobRow:
+        """Store and queue a job. The same idempotency key and body give the same job.
+
+        Raises BusyError when the backend's queue is full, ConflictError for a key that was used with another body.
+        """
+        if key is not None and (known := await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key))):
+            return _same_request(known, request_hash)
+        line = self._lines.setdefault(request.backend_id, Line())
+        scheduler = self._source.scheduler(request.backend_id)
+        limit = scheduler.max_queued_jobs
+        if len(line.order) >= limit:
+            raise BusyError(f"the queue of {request.backend_id!r} is full ({limit} jobs wait)", RETRY_AFTER_S)
+        row = JobRow(
+            job_id=secrets.token_hex(12),
+            backend_id=request.backend_id,
+            owner=self._replica,
+            user_id=user_id,
+            status=QUEUED,
+            metadata=metadata,
+            idempotency_key=key,
+            request_hash=request_hash,
+            created_at=clock.now(),
+        )
+        line.order.add(_turn(scheduler, user_id), row.job_id)  # before the commit: the limit holds for all at once
+        try:
+            await self._database.write(partial(_add, row=row, request=request))
+        except IntegrityError:
+            line.order.remove(row.job_id)
+            known = await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key or ""))
+            if known is None:
+                raise
+            return _same_request(known, request_hash)
+        except BaseException:
+            line.order.remove(row.job_id)
+            raise
+        self._event_log.notify()
+        self._take(row, request)
+        return row
+
+    async def get(self, job_id: str) -> JobRow:
+        """Raises NotFoundError for a job that does not exist."""
+        if (job := self._jobs.get(job_id)) is not None:
+            return job.row
+        row = await self._find(partial(jobs.get, job_id=job_id))
+        if row is None:
+            raise NotFoundError(f"there is no job {job_id!r}")
+        return row
+
+    async def result(self, job_id: str) -> bytes | None:
+        """The result as JSON; None while the job is not over.
+
+        Raises GoneError for a cancelled job, ConflictError with the reason for a failed one.
+        """
+        row = await self.get(job_id)
+        if row.status == CANCELLED:
+            raise GoneError(f"job {job_id} was cancelled; it has no result")
+        if row.status == FAILED:
+            raise ConflictError(f"job {job_id} failed: {row.error}")
+        if row.status != COMPLETED:
+            return None
+        job = self._jobs.get(job_id)
+        if job is not None and job.result is not None:
+            return job.result
+        return await self._database.read(partial(jobs.result, job_id=job_id))
+
+    def queue_position(self, row: JobRow) -> int | None:
+        """1 for the backend's next job; None for one that does not wait."""
+        line = self._lines.get(row.backend_id)
+        return line.order.position(row.job_id) if line is not None and row.status == QUEUED else None
+
+    async def cancel(self, job_id: str) -> JobRow:
+        """Cancel a queued job. Raises ConflictError for one that runs or is over."""
+        row = await self.get(job_id)
+        ended_at = clock.now()
+        if row.status != QUEUED or not await self._database.write(
+            partial(_cancel, row=row, ended_at=ended_at)
+        ):
+            row = await self.get(job_id)
+            raise ConflictError(f"job {job_id} is {row.status}; only a queued job can be cancelled")
+        self._event_log.notify()
+        if (line := self._lines.get(row.backend_id)) is not None:
+            line.order.remove(job_id)
+        row = replace(row, status=CANCELLED, ended_at=ended_at)
+        self._settle(row, None)
+        return row
+
+    async def merge_metadata(self, job_id: str, added: dict[str, Any]) -> dict[str, Any]:
+        """Add keys to a job's metadata; the merged whole."""
+        event = Event(clock.now(), "job.metadata", None, job_id, payload={"keys": sorted(added)})
+        row = await self.get(job_id)
+
+        def write(connection: Connection) -> dict[str, Any] | None:
+            merged = jobs.merge_metadata(connection, job_id, added)
+            if merged is not None:
+                events.append(connection, [replace(event, backend_id=row.backend_id)])
+            return merged
+
+        merged = await self._database.write(write)
+        if merged is None:
+            raise NotFoundError(f"there is no job {job_id!r}")
+        if (job := self._jobs.get(job_id)) is not None:
+            job.row = replace(job.row, metadata=merged)
+        self._event_log.notify()
+        return merged
+
+    def num_waiting(self, backend_id: str) -> int:
+        line = self._lines.get(backend_id)
+        return len(line.order) if line else 0
+
+    def num_running(self, backend_id: str) -> int:
+        line = self._lines.get(backend_id)
+        return len(line.running) if line else 0
+
+    # -- after a start, and at the end
+
+    async def adopt(self, dead_owners: list[str]) -> int:
+        """Take over the unfinished jobs of replicas that are gone; queued and running ones are run (again)."""
+        taken = await self._database.write(
+            partial(jobs.claim_open, new_owner=self._replica, dead_owners=dead_owners)
+        )
+        for row, body in taken:
+            row = replace(row, owner=self._replica, status=QUEUED)
+            turn = _turn(self._source.scheduler(row.backend_id), row.user_id)
+            self._lines.setdefault(row.backend_id, Line()).order.add(turn, row.job_id)
+            self._take(row, JobRequest.from_json(body))
+        return len(taken)
+
+    async def close(self) -> None:
+        """Stop running jobs; those that are not over run again after the next start."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- running
+
+    def _take(self, row: JobRow, request: JobRequest) -> None:
+        delay_s = self._source.scheduler(row.backend_id).queue_delay_s
+        self._jobs[row.job_id] = Job(row, request, due_at=row.created_at + delay_s)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Start jobs while there are free slots; backends take turns too."""
+        while not self._closed and len(self._tasks) < self._executor.num_slots:
+            job = self._next_due()
+            if job is None:
+                return
+            line = self._lines[job.row.backend_id]
+            line.order.pop()
+            line.running.add(job.row.job_id)
+            self._lines.move_to_end(job.row.backend_id)
+            task = asyncio.create_task(self._run(job), name=f"job-{job.row.job_id}")
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._release, line, job.row.job_id))
+
+    def _next_due(self) -> Job | None:
+        now, next_due = clock.now(), None
+        for backend_id, line in self._lines.items():
+            job = self._jobs.get(line.order.peek() or "")
+            if job is None or len(line.running) >= self._source.scheduler(backend_id).max_running_jobs:
+                continue
+            if job.due_at <= now:
+                return job
+            next_due = min(next_due or job.due_at, job.due_at)
+        if next_due is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(next_due - now, self._dispatch)
+        return None
+
+    def _release(self, line: Line, job_id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        line.running.discard(job_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a job's task failed", job_id=job_id, error=repr(error))
+        self._dispatch()
+
+    async def _run(self, job: Job) -> None:
+        started_at = clock.now()
+        attempts = job.row.attempts + 1
+        running = replace(job.row, status=RUNNING, started_at=started_at, attempts=attempts)
+        if not await self._database.write(partial(_start, row=running, replica=self._replica)):
+            self._jobs.pop(job.row.job_id, None)  # cancelled, or taken over, by another replica
+            return
+        job.row = running
+        self._event_log.notify()
+        outcome = await self._outcome(job)
+        if outcome is None:
+            return
+        ended = replace(
+            job.row,
+            status=FAILED if outcome.results is None else COMPLETED,
+            ended_at=clock.now(),
+            error=outcome.error,
+        )
+        await self._database.write(partial(_finish, row=ended, result=outcome.results))
+        self._event_log.notify()
+        self._settle(ended, outcome.results)
+
+    async def _outcome(self, job: Job) -> RunOutcome | None:
+        """Run until there is a result or a reason; None when it is no longer this replica's."""
+        request = job.request
+        if request is None:
+            raise TwinError(f"job {job.row.job_id} has ended, and cannot run")
+        try:
+            task = self._source.run_task(job.row.job_id, request)
+            outcome = await self._executor.run(task)
+        except TimeLimitError as error:
+            return RunOutcome(error=str(error))
+        except WorkerLostError as error:
+            if job.row.attempts < self._max_attempts:
+                log.warning("job runs again", job_id=job.row.job_id, reason=str(error))
+                return await self._again(job)
+            return RunOutcome(error=f"{error}; it was tried {job.row.attempts} times")
+        except TwinError as error:
+            return RunOutcome(error=str(error))
+        except Exception as error:
+            log.error("job failed inside", job_id=job.row.job_id, error=repr(error), exc_info=True)
+            return RunOutcome(error="internal error; the twin's log has the details")
+        await asyncio.sleep(self._source.wait_s(request, outcome))
+        return outcome
+
+    async def _again(self, job: Job) -> RunOutcome | None:
+        job.row = replace(job.row, attempts=job.row.attempts + 1)
+        if not await self._database.write(partial(_start, row=job.row, replica=self._replica)):
+            return None
+        return await self._outcome(job)
+
+    def _settle(self, row: JobRow, result: bytes | None) -> None:
+        """Remember how a job ended; in a shared database another replica may change it, so forget it."""
+        self._on_end(row)
+        if self._database.is_shared:
+            self._jobs.pop(row.job_id, None)
+            return
+        kept = result if result is not None and len(result) <= MAX_REMEMBERED_RESULT_BYTES else None
+        known = self._jobs.get(row.job_id)
+        metadata = known.row.metadata if known is not None else row.metadata
+        self._jobs[row.job_id] = Job(replace(row, metadata=metadata), result=kept)
+        while len(self._jobs) > MAX_REMEMBERED_JOBS:
+            oldest = next((key for key, job in self._jobs.items() if job.row.status in FINAL_STATES), None)
+            if oldest is None:
+                return
+            del self._jobs[oldest]
+
+    async def _find(self, function: Callable[[Connection], JobRow | None]) -> JobRow | None:
+        return await self._database.read(function)
+
+
+def _turn(scheduler: SchedulerSettings, user_id: str) -> str:
+    return user_id if scheduler.order == "fair" else ""
+
+
+def _same_request(known: JobRow, request_hash: str) -> JobRow:
+    if known.request_hash != request_hash:
+        raise ConflictError("this Idempotency-Key was used with another body; use a new key for a new job")
+    return known
+
+
+def _event(row: JobRow, type_: str, timestamp: float, **payload: object) -> Event:
+    return Event(timestamp, type_, row.backend_id, row.job_id, payload=payload)
+
+
+def _add(connection: Connection, row: JobRow, request: JobRequest) -> None:
+    jobs.add(connection, row, request.to_json())
+    payload = {"shots": request.shots, "num_circuits": len(request.circuits)}
+    events.append(connection, [_event(row, "job.queued", row.created_at, **payload)])
+
+
+def _cancel(connection: Connection, row: JobRow, ended_at: float) -> bool:
+    done = jobs.cancel(connection, row.job_id, ended_at)
+    if done:
+        events.append(connection, [_event(row, "job.cancelled", ended_at)])
+    return done
+
+
+def _start(connection: Connection, row: JobRow, replica: str) -> bool:
+    started_at = row.started_at or clock.now()
+    done = jobs.start(connection, row.job_id, replica, started_at=started_at, attempts=row.attempts)
+    if done:
+        events.append(connection, [_event(row, "job.started", started_at, attempt=row.attempts)])
+    return done
+
+
+def _finish(connection: Connection, row: JobRow, result: bytes | None) -> None:
+    ended_at = row.ended_at or clock.now()
+    done = jobs.finish(
+        connection, row.job_id, row.status, ended_at=ended_at, result=result, error=row.error
+    )
+    if done:
+        payload = {} if row.error is None else {"error": row.error}
+        events.append(connection, [_event(row, f"job.{row.status.lower()}", ended_at, **payload)])

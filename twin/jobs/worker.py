@@ -1,0 +1,105 @@
+"""What happens inside a worker process: limits, then checks and runs. Imports the engines only there.
+
+Every function returns plain data: an exception class need not survive the way back to the twin.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import threading
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import orjson
+
+from twin.errors import TwinError
+from twin.jobs.model import CheckTask, Circuit, CircuitFault, RunOutcome, RunTask
+
+if TYPE_CHECKING:
+    from twin.device.catalog import Device
+    from twin.device.snapshot import NoiseSnapshot
+    from twin.engines import PreparedCircuit
+
+NICENESS = 10
+PARENT_CHECK_INTERVAL_S = 1.0
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+
+
+def start(memory_bytes: int) -> None:
+    """Set up a worker process: polite, single-threaded, bounded, and gone when its twin is gone."""
+    for name in ONE_THREAD:  # before numpy is imported: the other core has a worker of its own
+        os.environ[name] = "1"
+    os.environ["QISKIT_PARALLEL"] = "FALSE"
+    os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the twin ends its workers
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard_limit))
+    threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+
+
+def check(task: CheckTask) -> list[CircuitFault]:
+    """Parse and transpile each circuit; the faults of those that do not fit."""
+    from twin.engines import CircuitError
+
+    faults = []
+    for index, circuit in enumerate(task.circuits):
+        try:
+            _prepared(task.device, circuit)
+        except CircuitError as error:
+            faults.append(CircuitFault(index, str(error), error.line, error.column))
+        except MemoryError:
+            faults.append(CircuitFault(index, "needs more memory than a worker may use"))
+    return faults
+
+
+def run(task: RunTask) -> RunOutcome:
+    """Run a job's circuits under one snapshot. Circuit i's generator is seeded by (seed, i)."""
+    from twin.engines import execute
+
+    begun = time.perf_counter()
+    results = []
+    try:
+        snapshot = _snapshot(task.snapshot)
+        for index, circuit in enumerate(task.circuits):
+            prepared = _prepared(task.device, circuit)
+            outcome = execute(prepared, snapshot, task.shots, (task.seed, index), task.memory)
+            results.append({"circuit_index": index, **outcome.to_dict()})
+        body = orjson.dumps(results, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TwinError as error:
+        return RunOutcome(error=str(error), duration_s=time.perf_counter() - begun)
+    except MemoryError:
+        return RunOutcome(
+            error="the job needs more memory than a worker may use", duration_s=time.perf_counter() - begun
+        )
+    return RunOutcome(results=body, duration_s=time.perf_counter() - begun)
+
+
+@lru_cache(maxsize=32)
+def _device(pickled: bytes) -> Device:
+    device: Device = pickle.loads(pickled)
+    return device
+
+
+@lru_cache(maxsize=32)
+def _snapshot(pickled: bytes) -> NoiseSnapshot:
+    snapshot: NoiseSnapshot = pickle.loads(pickled)
+    return snapshot
+
+
+@lru_cache(maxsize=128)
+def _prepared(device: bytes, circuit: bytes) -> PreparedCircuit:
+    from twin.engines import prepare
+
+    parsed: Circuit = orjson.loads(circuit)
+    return prepare(parsed, _device(device))
+
+
+def _die_with(parent: int) -> None:
+    """A twin that is killed cannot stop its workers: each looks for itself."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_INTERVAL_S)
+    os._exit(1)
