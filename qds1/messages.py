@@ -42,8 +42,9 @@ class FaultCode(IntEnum):
     UNKNOWN_KIND = 1
     WRONG_LENGTH = 2
     ILLEGAL_NOW = 3
-    DISABLED = 4
-    ADDRESS = 5
+    WRONG_MODE = 4
+    BAD_REGISTER = 5
+    DISABLED = 6
 
 
 class Qds1Error(ValueError):

@@ -90,7 +90,13 @@ def _link_library(folder: Path, environment: Mapping[str, str], trace: str | Non
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], what: str) -> None:
     try:
         done = subprocess.run(
-            command, cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=BUILD_TIMEOUT_S
+            command,
+            check=False,
+            cwd=folder,
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            timeout=BUILD_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"building {what} took longer than {BUILD_TIMEOUT_S:.0f} s: {command[0]}") from error

@@ -1,0 +1,140 @@
+"""Runs inside the simulator: takes frames from the host and clocks the decoder, in lock step.
+
+While the host thinks, simulated time stands still: results do not depend on when or how often the host asks.
+"""
+
+import os
+import socket
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb_bus.drivers.amba import AXI4LiteMaster, AXIProtocolError
+
+from bridge.links.cosim import wire
+from bridge.links.cosim.wire import Operation, Result
+from qds1 import Kind, split_header
+
+SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
+CLOCK_PERIOD_NS = 10
+RESET_CYCLES = 8
+REGISTER_LIMIT_NS = 100_000
+
+
+@cocotb.test()
+async def serve_decoder(dut: HierarchyObject) -> None:
+    """Serve one host until it finishes or its end of the socket closes."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ[SOCKET_VARIABLE])
+        Clock(dut.clk_i, CLOCK_PERIOD_NS, unit="ns").start()
+        decoder = SimulatedDecoder(dut)
+        await decoder.reset()
+        wire.send(connection, Result.DONE)
+        while True:
+            try:
+                frame = wire.receive(connection)
+            except EOFError:
+                return
+            if frame.code == Operation.FINISH:
+                return
+            await _serve(decoder, connection, frame)
+
+
+async def _serve(decoder: "SimulatedDecoder", connection: socket.socket, frame: wire.Frame) -> None:
+    if frame.code == Operation.EXCHANGE:
+        answers, taken, words = await decoder.exchange(frame.words.tolist(), frame.first, frame.second)
+        if answers < frame.first or taken < frame.words.size:
+            wire.send(connection, Result.SILENT, answers, taken)
+        else:
+            wire.send(connection, Result.DONE, words=words)
+    elif frame.code == Operation.RESET:
+        await decoder.reset()
+        wire.send(connection, Result.DONE)
+    else:
+        await _serve_register(decoder, connection, frame)
+
+
+async def _serve_register(decoder: "SimulatedDecoder", connection: socket.socket, frame: wire.Frame) -> None:
+    try:
+        if frame.code == Operation.READ:
+            wire.send(connection, Result.DONE, await decoder.read_register(frame.first))
+        else:
+            await decoder.write_register(frame.first, frame.second)
+            wire.send(connection, Result.DONE)
+    except AXIProtocolError as error:
+        wire.send(connection, Result.REFUSED, int(error.xresp))
+    except cocotb.triggers.SimTimeoutError:
+        wire.send(connection, Result.REFUSED, wire.NO_RESPONSE)
+
+
+class SimulatedDecoder:
+    """The decoder's ports, driven cycle by cycle with one wake-up of Python per cycle."""
+
+    def __init__(self, dut: HierarchyObject) -> None:
+        self._dut = dut
+        self._rising = RisingEdge(dut.clk_i)
+        self._registers = AXI4LiteMaster(dut, "s_axil", dut.clk_i, case_insensitive=True)
+
+    async def reset(self) -> None:
+        """Power-on state."""
+        dut = self._dut
+        dut.s_axis_tvalid.value = 0
+        dut.s_axis_tdata.value = 0
+        dut.s_axis_tlast.value = 0
+        dut.m_axis_tready.value = 0
+        dut.rst_ni.value = 0
+        await ClockCycles(dut.clk_i, RESET_CYCLES)
+        dut.rst_ni.value = 1
+        await FallingEdge(dut.clk_i)
+        await self._rising
+
+    async def exchange(self, words: list[int], num_answers: int, idle_limit: int) -> tuple[int, int, list[int]]:
+        """Send words and collect answers; returns (answers, words taken, words received)."""
+        dut = self._dut
+        valid, data, last, ready = dut.s_axis_tvalid, dut.s_axis_tdata, dut.s_axis_tlast, dut.s_axis_tready
+        out_valid, out_data = dut.m_axis_tvalid, dut.m_axis_tdata
+        received: list[int] = []
+        sent = answers = idle = remaining = 0
+        counted = False
+        num_words = len(words)
+        dut.m_axis_tready.value = 1
+        valid.value = int(num_words > 0)
+        if words:
+            data.value = words[0]
+            last.value = int(num_words == 1)
+        while sent < num_words or answers < num_answers:
+            await self._rising  # the values read now are those just before the edge
+            idle += 1
+            if sent < num_words and ready.value:
+                sent += 1
+                idle = 0
+                if sent < num_words:
+                    data.value = words[sent]
+                    last.value = int(sent + 1 == num_words)
+                else:
+                    valid.value = 0
+            if out_valid.value:
+                word = int(out_data.value)
+                received.append(word)
+                idle = 0
+                if remaining == 0:
+                    kind, remaining, _ = split_header(word)
+                    counted = kind != Kind.FRAME
+                else:
+                    remaining -= 1
+                answers += remaining == 0 and counted
+            if idle > idle_limit:
+                break
+        valid.value = 0
+        dut.m_axis_tready.value = 0
+        return answers, sent, received
+
+    async def read_register(self, address: int) -> int:
+        """AXI4-Lite read."""
+        value = await cocotb.triggers.with_timeout(self._registers.read(address), REGISTER_LIMIT_NS, "ns")
+        return int(value)
+
+    async def write_register(self, address: int, value: int) -> None:
+        """AXI4-Lite write."""
+        await cocotb.triggers.with_timeout(self._registers.write(address, value), REGISTER_LIMIT_NS, "ns")

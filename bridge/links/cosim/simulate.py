@@ -1,0 +1,100 @@
+"""Builds a decoder for a cocotb simulator, and (as a process of its own) runs the simulation that serves it."""
+
+import os
+import sys
+from pathlib import Path
+
+from cocotb_tools.runner import get_runner
+
+from hdl.build import cached_build, cocotb_environment, simulator_version
+from hdl.compile.manifest import DecoderFolder
+from hdl.errors import BuildError
+
+BUILD_LOG = "build.log"
+VERILATOR_ARGS = (
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    "--unroll-count",
+    "1024",
+    "--unroll-stmts",
+    "100000",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "--no-public-flat-rw",
+    "-CFLAGS",
+    "-O3",
+)
+PUBLIC_PORTS = "ports.vlt"
+
+
+def build_simulation(decoder: DecoderFolder, simulator: str) -> Path:
+    """Folder of the built simulation; builds it when this content was not built before.
+
+    Raises:
+        ToolMissingError: the simulator is not installed.
+        BuildError: the RTL does not compile.
+    """
+    environment = cocotb_environment(simulator)
+    manifest = decoder.manifest
+    arguments = list(VERILATOR_ARGS) if simulator == "verilator" else ["-g2012"]
+    key = {
+        "link": "cocotb",
+        "top": manifest.top,
+        "flags": arguments,
+        "parameters": dict(manifest.parameters),
+        "tool": simulator_version(simulator),
+        "sources": list(decoder.sources),
+    }
+
+    def build(folder: Path) -> None:
+        sources = [str(source) for source in decoder.sources]
+        if simulator == "verilator":
+            # Only the ports need to be visible to the testbench; everything public costs a factor of five.
+            control = folder / PUBLIC_PORTS
+            control.write_text(f'`verilator_config\npublic_flat_rw -module "{manifest.top}" -var "*"\n')
+            sources.insert(0, str(control))
+        saved = dict(os.environ)
+        os.environ.update(environment)
+        try:
+            get_runner(simulator).build(
+                sources=sources,
+                hdl_toplevel=manifest.top,
+                parameters=manifest.parameters,
+                build_args=arguments,
+                build_dir=folder,
+                timescale=("1ns", "1ps"),
+                always=True,
+                log_file=folder / BUILD_LOG,
+            )
+        except (SystemExit, RuntimeError) as error:
+            output = (folder / BUILD_LOG).read_text(errors="replace").splitlines()
+            errors = [line for line in output if "rror" in line] or output or [str(error)]
+            raise BuildError(f"{manifest.name} does not compile in {simulator}:\n" + "\n".join(errors[:8])) from error
+        finally:
+            os.environ.clear()
+            os.environ.update(saved)
+
+    return cached_build(key, build)
+
+
+def main() -> None:
+    """Run a built simulation: simulate.py SIMULATOR BUILD_FOLDER TOP WORK_FOLDER."""
+    simulator, build_folder, top, work_folder = sys.argv[1:]
+    get_runner(simulator).test(
+        test_module="bridge.links.cosim.server",
+        hdl_toplevel=top,
+        hdl_toplevel_lang="verilog",
+        build_dir=build_folder,
+        test_dir=work_folder,
+        results_xml=str(Path(work_folder) / "results.xml"),
+        timescale=("1ns", "1ps"),
+    )
+
+
+if __name__ == "__main__":
+    main()
