@@ -72,7 +72,7 @@ class DeviceCatalog:
             if scenario.name in scenarios:
                 raise ConfigError(f"{path}: scenario.name: {scenario.name!r} is the name of another file's scenario")
             scenarios[scenario.name] = scenario
-        return cls(MappingProxyType(devices), MappingProxyType(scenarios))
+        return cls(devices, scenarios)
 
 
 class _Reader:
@@ -132,7 +132,7 @@ def _device(reader: _Reader, entry: BackendEntry) -> Device:
         dt_ns=model.dt_ns,
         durations=Durations(model.durations_ns.single_qubit, model.durations_ns.measure, model.durations_ns.reset),
         qubits=_qubits(noise_path, noise, model.n_qubits),
-        edges=MappingProxyType(edges),
+        edges=edges,
         drift=DriftSettings(**noise.drift.model_dump()),
         scheduler=SchedulerSettings(**scheduler.model_dump()),
     )
@@ -174,20 +174,20 @@ def _qubits(path: str, noise: NoiseModel, n_qubits: int) -> tuple[QubitCalibrati
 
 def _edges(path: str, noise: NoiseModel, model: DeviceModel) -> dict[tuple[int, int], EdgeCalibration]:
     pairs = {(min(a, b), max(a, b)) for a, b in model.coupling_map}
-    given: dict[tuple[int, int], tuple[EdgeModel, bool]] = {}
-    for key, edge in noise.edges.items():
+    given: dict[tuple[int, int], tuple[EdgeModel | None, bool]] = {}
+    for key, given_edge in noise.edges.items():
         a, b = (int(part) for part in key.split("-"))
         pair = (min(a, b), max(a, b))
         if pair not in pairs:
             raise ConfigError(f"{path}: noise.edges.{key}: the device has no such pair in its coupling_map")
         if pair in given:
             raise ConfigError(f"{path}: noise.edges.{key}: this pair is there twice")
-        given[pair] = (edge, a > b)
+        given[pair] = (given_edge, a > b)
     edges = {}
     for pair in sorted(pairs):
-        if pair not in given and noise.edge is None:
+        edge, is_reversed = given.get(pair, (noise.edge, False))
+        if edge is None:
             raise ConfigError(f"{path}: noise.edges: nothing for pair {pair[0]}-{pair[1]}, and there is no noise.edge")
-        edge, is_reversed = given.get(pair, (noise.edge, False))  # type: ignore[assignment]
         durations = edge.duration_ns if isinstance(edge.duration_ns, tuple) else (edge.duration_ns,) * 2
         forward, backward = durations[::-1] if is_reversed else durations
         edges[pair] = EdgeCalibration(edge.error, forward, edge.static_zz_khz)
@@ -202,7 +202,7 @@ def _scenario(path: str, raw: object, file: ScenarioFile) -> Scenario:
         name=model.name or Path(path).stem,
         description=model.description,
         multipliers=_factors(model.multipliers),
-        qubits=MappingProxyType({index: _factors(each) for index, each in model.qubits.items()}),
+        qubits={index: _factors(each) for index, each in model.qubits.items()},
         recognized_keys=recognized,
         ignored_keys=ignored,
     )

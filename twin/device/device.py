@@ -72,11 +72,11 @@ class SchedulerSettings:
     shot_overhead_us: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Device:
     """One backend: its public facts, its calibration, its scheduler.
 
-    `edges` has both directions of every pair in `coupling_map`.
+    `edges` and `coupling_map` have both directions of every pair. Compared by identity.
     """
 
     backend_id: str

@@ -1,4 +1,4 @@
-"""What the YAML files of the configuration may hold. Unknown keys are refused (except in scenarios, which report them)."""
+"""What the YAML files of the configuration may hold. Unknown keys are refused, in scenarios reported."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class NoiseModel(Strict):
     description: str = ""
     qubit: QubitModel | None = None
     edge: EdgeModel | None = None
-    qubits: dict[Index, QubitOverlay | QubitModel] = Field(default_factory=dict)
+    qubits: dict[Index, QubitOverlay] = Field(default_factory=dict)
     edges: dict[Annotated[str, Field(pattern=r"^\d+-\d+$")], EdgeModel] = Field(default_factory=dict)
     drift: DriftModel = DriftModel()
 
