@@ -1,0 +1,15 @@
+// Generated from config/registers.rdl: do not edit.
+/* verilator lint_off UNUSEDPARAM */  // not every module needs every constant
+package registers_pkg;
+  localparam logic [7:0] FaultCodeNone = 8'd0;
+  localparam logic [7:0] FaultCodeUnknownKind = 8'd1;
+  localparam logic [7:0] FaultCodeWrongLength = 8'd2;
+  localparam logic [7:0] FaultCodeIllegalNow = 8'd3;
+  localparam logic [7:0] FaultCodeDisabled = 8'd4;
+  localparam logic [7:0] FaultCodeAddress = 8'd5;
+  localparam logic [7:0] InputModeRaw = 8'd0;
+  localparam logic [7:0] InputModeEvents = 8'd1;
+  localparam int HistogramWords = 32;
+  localparam int TableWords = 512;
+endpackage
+/* verilator lint_on UNUSEDPARAM */
