@@ -5,10 +5,10 @@ While the host thinks, simulated time stands still: results do not depend on whe
 
 import os
 import socket
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotb_bus.drivers.amba import AXI4LiteMaster, AXIProtocolError
 
@@ -23,7 +23,7 @@ REGISTER_LIMIT_NS = 100_000
 
 
 @cocotb.test()
-async def serve_decoder(dut: HierarchyObject) -> None:
+async def serve_decoder(dut: Any) -> None:
     """Serve one host until it finishes or its end of the socket closes."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[SOCKET_VARIABLE])
@@ -71,7 +71,7 @@ async def _serve_register(decoder: "SimulatedDecoder", connection: socket.socket
 class SimulatedDecoder:
     """The decoder's ports, driven cycle by cycle with one wake-up of Python per cycle."""
 
-    def __init__(self, dut: HierarchyObject) -> None:
+    def __init__(self, dut: Any) -> None:
         self._dut = dut
         self._rising = RisingEdge(dut.clk_i)
         self._registers = AXI4LiteMaster(dut, "s_axil", dut.clk_i, case_insensitive=True)

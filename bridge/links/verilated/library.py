@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hdl.build import cached_build, tool_version, verilator_environment
+from hdl.build import cached_build, simulator_version, verilator_environment
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BuildError, ToolMissingError
 
@@ -57,7 +57,7 @@ def build_library(decoder: DecoderFolder, trace: str | None) -> Path:
         "link": "verilated",
         "top": decoder.manifest.top,
         "flags": [*flags, *COMPILER_FLAGS],
-        "tool": tool_version(environment),
+        "tool": simulator_version("verilator"),
         "sources": [*decoder.sources, HARNESS],
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, RegisterError
 from bridge.links.base import Deadlines, LinkInfo, Words
 from bridge.links.verilated.library import build_library, load_library
-from hdl.build import tool_version, verilator_environment
+from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 
@@ -33,7 +33,7 @@ class VerilatedLink:
         trace = self._trace_file.suffix.lstrip(".") if self._trace_file else None
         try:
             self._library = load_library(build_library(self._decoder, trace))
-            version = tool_version(verilator_environment())
+            version = simulator_version("verilator")
         except (HdlError, OSError) as error:
             raise LinkOpenError(str(error)) from error
         self._handle = self._library.qtwin_open(str(self._trace_file).encode() if self._trace_file else None)

@@ -1,0 +1,152 @@
+"""Finds the decoder that a user named: compiled here, a software decoder, or anyone's manifest."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pymatching
+from numpy.typing import NDArray
+
+from bridge.errors import DecoderMismatchError, LinkOpenError
+from bridge.problem import DecodingProblem
+from hdl.build import cached_build
+from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
+from hdl.compile.manifest import DecoderFolder
+from hdl.compile.table import decode_with_table
+from hdl.errors import HdlError
+
+Bits = NDArray[np.uint8]
+COMPILED_FOLDER = "decoder"
+
+
+class ShotDecoder(Protocol):
+    """A decoder in software: detection events in, observable flips out."""
+
+    def decode(self, detection_events: Bits) -> Bits:
+        """Decode whole shots: 0/1 of shape (shots, detectors) -> 0/1 of shape (shots, observables)."""
+
+
+class MatchingDecoder:
+    """PyMatching on the problem's error model."""
+
+    def __init__(self, problem: DecodingProblem) -> None:
+        self._matching = pymatching.Matching.from_detector_error_model(problem.error_model)
+
+    def decode(self, detection_events: Bits) -> Bits:
+        """See `ShotDecoder.decode`."""
+        return np.asarray(self._matching.decode_batch(detection_events), dtype=np.uint8)
+
+
+class TableDecoder:
+    """The table of a compiled look-up decoder."""
+
+    def __init__(self, problem: DecodingProblem, table: NDArray[np.uint32]) -> None:
+        self._graph = problem.graph
+        self._table = table
+
+    def decode(self, detection_events: Bits) -> Bits:
+        """See `ShotDecoder.decode`."""
+        return decode_with_table(self._table, self._graph.defects(detection_events), self._graph.num_observables)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A decoder that was found.
+
+    Attributes:
+        name, version: for reports.
+        folder: manifest and RTL; None for a decoder that exists in software only.
+        software: makes the software form; None where there is none.
+    """
+
+    name: str
+    version: str
+    folder: DecoderFolder | None
+    software: Callable[[], ShotDecoder] | None
+
+    @property
+    def clock_mhz(self) -> float | None:
+        """Clock of the RTL."""
+        return self.folder.manifest.clock_mhz if self.folder else None
+
+
+def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
+    """The decoder for a name or the path of a manifest.
+
+    Args:
+        name: "pymatching", a core of `qtwin compile` (compiled for the problem, once per content), or a path.
+        problem: what it has to solve.
+
+    Raises:
+        LinkOpenError: no such decoder, or its manifest or RTL cannot be used; says what there is.
+        DecoderMismatchError: it was made for another problem.
+    """
+    if name == "pymatching":
+        return Decoder("pymatching", pymatching.__version__, None, lambda: MatchingDecoder(problem))
+    try:
+        if name in CORES:
+            return _from_folder(_compiled(name, problem), problem)
+        path = Path(name)
+        if not path.exists():
+            raise LinkOpenError(
+                f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching'))}, "
+                "or the path of a decoder.yaml (or of its folder)"
+            )
+        return _from_folder(DecoderFolder(path), problem)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
+
+
+def _compiled(core: str, problem: DecodingProblem) -> DecoderFolder:
+    key = {
+        "what": "compiled decoder",
+        "core": core,
+        "error_model": str(problem.error_model),
+        "graph_hash": problem.graph.graph_hash,
+        "code": json.dumps(problem.code, sort_keys=True),
+        "sources": [*sorted(RTL_FOLDER.glob("*.sv")), *sorted(Path(RTL_FOLDER.parent, "compile").glob("*.py"))],
+    }
+
+    def build(folder: Path) -> None:
+        compile_decoder(problem.error_model, problem.layout, folder / COMPILED_FOLDER, core=core, code=problem.code)
+
+    return DecoderFolder(cached_build(key, build) / COMPILED_FOLDER)
+
+
+def _from_folder(folder: DecoderFolder, problem: DecodingProblem) -> Decoder:
+    manifest = folder.manifest
+    _check_fit(folder, problem)
+    software = None
+    if manifest.table is not None:
+        table = np.load(folder.file(manifest.table))
+        software = _table_maker(problem, table)
+    return Decoder(manifest.name, manifest.version, folder, software)
+
+
+def _table_maker(problem: DecodingProblem, table: NDArray[np.uint32]) -> Callable[[], ShotDecoder]:
+    return lambda: TableDecoder(problem, table)
+
+
+def _check_fit(folder: DecoderFolder, problem: DecodingProblem) -> None:
+    manifest, layout = folder.manifest, problem.layout
+    facts = {
+        "num_stabilizers": (manifest.num_stabilizers, layout.num_stabilizers),
+        "num_data_qubits": (manifest.num_data_qubits, layout.num_data_qubits),
+        "num_observables": (manifest.num_observables, problem.graph.num_observables),
+        "rounds": (manifest.rounds, layout.rounds),
+    }
+    if manifest.graph_hash is not None:
+        facts["graph_hash"] = (manifest.graph_hash, problem.graph.graph_hash)
+    wrong = [
+        f"{name} {made:#x}, not {asked:#x}" if name == "graph_hash" else f"{name} {made}, not {asked}"
+        for name, (made, asked) in facts.items()
+        if made != asked
+    ]
+    if wrong:
+        raise DecoderMismatchError(
+            f"the decoder {manifest.name} ({folder.path}) was made for another problem: {'; '.join(wrong)}. "
+            "Compile it for this code, distance and number of rounds, or open a session that it fits"
+        )

@@ -1,0 +1,47 @@
+"""What a QEC session asks a decoder to solve: its error model, the layout of its stream, the decoding graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import stim
+
+from bridge.errors import LoopError
+from hdl.compile.graph import DecodingGraph, decoding_graph
+from hdl.compile.layout import StreamLayout, session_layout
+from hdl.errors import ErrorModelError
+
+
+@dataclass(frozen=True)
+class DecodingProblem:
+    """A session's error model, taken apart. `code` names the code for manifests and reports."""
+
+    error_model: stim.DetectorErrorModel
+    layout: StreamLayout
+    graph: DecodingGraph
+    code: Mapping[str, Any]
+
+
+def decoding_problem(session: Mapping[str, Any], error_model_text: str) -> DecodingProblem:
+    """Build the problem of a session.
+
+    Args:
+        session: the twin's answer to the session's creation.
+        error_model_text: the session's detector error model in Stim's format.
+
+    Raises:
+        LoopError: the model and the session do not fit together, or cannot be decoded.
+    """
+    try:
+        error_model = stim.DetectorErrorModel(error_model_text)
+        layout = session_layout(session, error_model)
+        graph = decoding_graph(error_model, layout)
+    except (ErrorModelError, ValueError) as error:
+        raise LoopError(f"the session's error model cannot be used: {error}") from error
+    code = {
+        "family": session["code_family"],
+        "distance": session["code_distance"],
+        "rounds": session["rounds"],
+        "basis": session["basis"],
+    }
+    return DecodingProblem(error_model, layout, graph, code)
