@@ -74,7 +74,7 @@ module layer_former #(
   logic [LayerWidth-1:0] rebuilt;
   generate
     for (genvar i = 0; i < LayerWidth; i++) begin : g_bit
-      localparam int Stabilizer = int'(LayerSelect[16*i +: 16]);
+      localparam int Stabilizer = 32'(LayerSelect[16*i +: 16]);
       localparam logic [NumDataQubits-1:0] Parity = DataParity[Stabilizer*NumDataQubits +: NumDataQubits];
       assign selected[i] = outcomes[Stabilizer];
       assign rebuilt[i] = ^(data[NumDataQubits-1:0] & Parity);

@@ -99,15 +99,15 @@ module response #(
     word = latency_q;
     case (kind_q)
       qds1_pkg::KindCorrection: begin
-        if (int'(index_q) == FlipWords + 1) word = 32'(status_q) | 32'(over_budget);
+        if (32'(index_q) == FlipWords + 1) word = 32'(status_q) | 32'(over_budget);
         for (int w = 0; w < FlipWords; w++) begin
-          if (int'(index_q) == w) word = 32'(flips_q >> 32 * w);
+          if (32'(index_q) == w) word = 32'(flips_q >> 32 * w);
         end
       end
       qds1_pkg::KindFrame: begin
         if (index_q == '0) word = first_q;
         for (int w = 0; w < FlipWords; w++) begin
-          if (int'(index_q) == w + 1) word = 32'(flips_q >> 32 * w);
+          if (32'(index_q) == w + 1) word = 32'(flips_q >> 32 * w);
         end
       end
       default: word = index_q == '0 ? first_q : second_q;
