@@ -42,9 +42,8 @@ class FaultCode(IntEnum):
     UNKNOWN_KIND = 1
     WRONG_LENGTH = 2
     ILLEGAL_NOW = 3
-    WRONG_MODE = 4
-    BAD_REGISTER = 5
-    DISABLED = 6
+    DISABLED = 4
+    ADDRESS = 5
 
 
 class Qds1Error(ValueError):

@@ -20,7 +20,21 @@ from hdl.errors import ErrorModelError, ManifestError
 
 RTL_FOLDER = Path(__file__).resolve().parent.parent / "rtl"
 TOP = "decoder_top"
-COMMON_RTL = ()
+COMMON_RTL = (
+    "registers_pkg.sv",
+    "qds1_pkg.sv",
+    "axil_slave.sv",
+    "decoder_top.sv",
+    "front_end.sv",
+    "layer_former.sv",
+    "register_arbiter.sv",
+    "register_block.sv",
+    "registers.sv",
+    "response.sv",
+    "statistics.sv",
+    "sync_fifo.sv",
+)
+"""What every decoder is built from, packages first."""
 CORES = ("table",)
 DEFAULT_CLOCK_MHZ = 100.0
 
@@ -59,7 +73,7 @@ def compile_decoder(
         "version": "1",
         "protocol": PROTOCOL,
         "top": TOP,
-        "sources": ["decoder_pkg.sv", "decoder_core.sv", *(f"rtl/{file}" for file in _rtl_names(emitted))],
+        "sources": ["decoder_pkg.sv", *(f"rtl/{file}" for file in _rtl_names(emitted)), "decoder_core.sv"],
         "clock_mhz": clock_mhz,
         "core": core,
         "graph_hash": f"0x{graph.graph_hash:08x}",
@@ -116,7 +130,7 @@ def _flat_bits(matrix: NDArray[np.uint8], num_columns: int) -> str:
 
 
 def _rtl_names(core: CoreFiles) -> list[str]:
-    return sorted({*COMMON_RTL, *core.rtl})
+    return [*COMMON_RTL, *(name for name in core.rtl if name not in COMMON_RTL)]
 
 
 def _write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:

@@ -1,0 +1,79 @@
+"""Links by name: how a decoder is reached."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from bridge.decoders import Decoder
+from bridge.errors import LinkOpenError
+from bridge.links.base import Deadlines, Link
+from bridge.problem import DecodingProblem
+from hdl.compile.manifest import DecoderFolder
+
+LinkMaker = Callable[[str, Decoder, DecodingProblem, Deadlines], Link]
+
+
+def _software(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    from bridge.links.software import SoftwareLink
+
+    del argument, deadlines
+    if decoder.software is None:
+        raise LinkOpenError(
+            f"the decoder {decoder.name} has no software form; use --link verilated or --link cocotb for its RTL"
+        )
+    return SoftwareLink(decoder.software(), problem)
+
+
+def _verilated(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    from bridge.links.verilated import VerilatedLink
+
+    del argument, problem
+    return VerilatedLink(_rtl(decoder), deadlines)
+
+
+def _cocotb(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    from bridge.links.cosim import CocotbLink
+
+    del problem
+    return CocotbLink(_rtl(decoder), argument or "verilator", deadlines)
+
+
+LINKS: Mapping[str, LinkMaker] = MappingProxyType(
+    {"software": _software, "verilated": _verilated, "cocotb": _cocotb},
+)
+
+
+def make_link(name: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    """A link that is not open yet.
+
+    Args:
+        name: a key of `LINKS`, with an argument after a colon where one is taken (`cocotb:icarus`).
+        decoder: what to reach.
+        problem: what the decoder solves.
+        deadlines: for every wait of the link.
+
+    Raises:
+        LinkOpenError: no such link, or the decoder cannot be reached by it.
+    """
+    scheme, _, argument = name.partition(":")
+    if scheme not in LINKS:
+        raise LinkOpenError(f"there is no link {name!r}: expected one of {', '.join(LINKS)} (cocotb:icarus for Icarus)")
+    return LINKS[scheme](argument, decoder, problem, deadlines)
+
+
+def default_link(decoder: Decoder) -> str:
+    """Fast simulation of the RTL where there is RTL, else software."""
+    return "verilated" if decoder.folder is not None else "software"
+
+
+def trace_link(decoder: Decoder, deadlines: Deadlines, trace_file: Path) -> Link:
+    """A link that records the waveform of everything that passes over it, in Verilator."""
+    from bridge.links.verilated import VerilatedLink
+
+    return VerilatedLink(_rtl(decoder), deadlines, trace_file)
+
+
+def _rtl(decoder: Decoder) -> DecoderFolder:
+    if decoder.folder is None:
+        raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to simulate; use --link software")
+    return decoder.folder

@@ -1,0 +1,114 @@
+"""Writes what a run found: result.json, the shots that went wrong, and a picture."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridge.links.base import LinkInfo
+from bridge.loop import LoopRun, Setup, metadata
+
+RESULT_FILE = "result.json"
+WRONG_SHOTS_FILE = "wrong_shots.jsonl"
+PICTURE_FILE = "report.png"
+OURS, THEIRS = "#1f6f8b", "#99a8b2"
+
+
+def result(run: LoopRun) -> dict[str, Any]:
+    """The machine-readable result: decoder_metrics, qec_metrics, reference, session, and what cut the run short."""
+    setup = run.setup
+    session = {**setup.session, "job_id": setup.job_id} if setup else {}
+    return {
+        **metadata(run),
+        "reference": setup.tally.reference_metrics() if setup else None,
+        "session": {**session, "requested_shots": run.settings.shots},
+        "digests": setup.tally.digests() if setup else None,
+        "telemetry": run.telemetry,
+        "trace": str(run.trace_file) if run.trace_file else None,
+        "error": {"type": type(run.error).__name__, "message": str(run.error)} if run.error else None,
+    }
+
+
+def write_report(run: LoopRun, folder: Path) -> None:
+    """Write the report folder; each file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RESULT_FILE, result(run))
+    if run.setup is None:
+        return
+    lines = [json.dumps(asdict(shot), separators=(",", ":")) for shot in run.setup.tally.wrong_shots]
+    _write_whole(folder / WRONG_SHOTS_FILE, "".join(f"{line}\n" for line in lines).encode())
+    if run.setup.tally.num_shots and run.link is not None:
+        draw(run, run.setup, run.link, folder / PICTURE_FILE)
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON; the file appears whole or not at all."""
+    _write_whole(file, (json.dumps(content, indent=2, sort_keys=False) + "\n").encode())
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(handle, "wb") as output:
+            output.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def draw(run: LoopRun, setup: Setup, link: LinkInfo, file: Path) -> None:
+    """Picture of a run: logical error rates with 95% intervals, and the latency histogram."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 4.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    rates, latency = figure.subplots(1, 2)
+    _draw_rates(rates, setup)
+    _draw_latency(latency, setup, link)
+    session = setup.session
+    figure.suptitle(
+        f"{session['code_family']} d={session['code_distance']}, {session['rounds']} rounds, "
+        f"{setup.tally.num_shots:,} shots on {session['backend_id']}, noise {run.settings.noise}"
+    )
+    figure.savefig(file)
+
+
+def _draw_rates(axes: Any, setup: Setup) -> None:
+    ours, theirs = setup.tally.qec_metrics(), setup.tally.reference_metrics()
+    for place, (metrics, colour) in enumerate([(ours, OURS), (theirs, THEIRS)]):
+        rate = metrics["logical_error_rate"]
+        low, high = metrics["logical_error_rate_95"]
+        axes.errorbar(
+            [place], [rate], yerr=[[rate - low], [high - rate]], fmt="o", color=colour, capsize=6, markersize=8
+        )
+        axes.annotate(f"{rate:.3e}", (place, rate), textcoords="offset points", xytext=(12, -4), fontsize=9)
+    axes.set_xticks([0, 1], [setup.decoder.name, "pymatching"], fontsize=9)
+    axes.set_xlim(-0.6, 1.8)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("logical errors per shot (95% interval)")
+    axes.set_title("on the same shots", fontsize=10)
+    axes.grid(axis="y", alpha=0.3)
+
+
+def _draw_latency(axes: Any, setup: Setup, link: LinkInfo) -> None:
+    axes.set_title("latency, last word in to correction out", fontsize=10)
+    if not link.clocked or not setup.tally.latency_cycles:
+        axes.text(0.5, 0.5, "a software decoder has no clock", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    cycles = np.concatenate(setup.tally.latency_cycles)
+    values, counts = np.unique(cycles, return_counts=True)
+    axes.bar(values, counts / cycles.size, width=0.8, color=OURS)
+    axes.set_xlabel(f"clock cycles (at {setup.decoder.clock_mhz:g} MHz)")
+    axes.set_ylabel("share of shots")
+    axes.set_xlim(0, int(values.max()) + 2)
+    axes.grid(axis="y", alpha=0.3)
