@@ -1,0 +1,1 @@
+"""Quantum error correction: codes, their circuits under device noise, and live sessions."""

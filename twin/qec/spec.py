@@ -1,0 +1,76 @@
+"""What a memory experiment and a session are asked to be: checked, frozen, and the same after a restart."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from twin.device.errors import described, faults_of
+from twin.device.schema import Strict
+from twin.qec.codes import Basis, CodeFamily
+from twin.qec.errors import SessionSpecError
+
+MAX_DISTANCE: Mapping[str, int] = {"surface": 25, "repetition": 201}
+MAX_ROUNDS = 10_000_000
+_SEED_BITS = 48  # exact in every JSON reader
+
+
+class UniformNoise(Strict):
+    """All four arguments of Stim's generated memory circuits, in place of the device's noise."""
+
+    uniform_prob: Annotated[float, Field(ge=0.0, le=0.5, allow_inf_nan=False)]
+
+
+class MemorySpec(Strict):
+    """A memory experiment: code, basis, layout and noise."""
+
+    code_family: CodeFamily
+    code_distance: Annotated[int, Field(ge=2, strict=True)]
+    basis: Basis = "Z"
+    layout: Literal["native", "virtual"] | None = None
+    noise: UniformNoise | None = None
+
+    @property
+    def uniform_prob(self) -> float | None:
+        return None if self.noise is None else self.noise.uniform_prob
+
+    @model_validator(mode="after")
+    def _check_code(self) -> Self:
+        limit = MAX_DISTANCE[self.code_family]
+        if self.code_distance > limit:
+            raise ValueError(f"code_distance of a {self.code_family} code is at most {limit}, got {self.code_distance}")
+        if self.code_family == "repetition" and self.basis != "Z":
+            raise ValueError("a repetition code has basis Z only")
+        return self
+
+
+class SessionSpec(MemorySpec):
+    """The body of POST /qec_session/v1/."""
+
+    backend_id: str
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = Field(
+        default_factory=lambda: secrets.randbits(_SEED_BITS)
+    )
+    shots: Annotated[int, Field(ge=1, strict=True)] = 1
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS, strict=True)] | None = None
+    job_id: str | None = None
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> SessionSpec:
+        """Check a request's body; null counts as not given.
+
+        Raises:
+            SessionSpecError: with the fields at fault.
+        """
+        try:
+            return cls.model_validate({key: value for key, value in body.items() if value is not None})
+        except ValidationError as error:
+            faults = faults_of(error)
+            raise SessionSpecError(described(faults), faults) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form, with the seed that was drawn; `from_body` reads it."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,92 @@
+"""Whole shots of a session, in blocks of 1024, as words for a decoder: the fast path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+import qds1
+from twin.device.snapshot import NoiseSnapshot
+from twin.qec.corrections import Bits, Ledger, Verdict
+from twin.qec.errors import SessionTooLargeError
+from twin.qec.memory import Memory
+from twin.qec.simulators import BLOCK_SHOTS, make_block
+from twin.qec.spec import SessionSpec
+
+Words = NDArray[np.uint32]
+
+MAX_BLOCK_BITS = 2**28
+
+
+class WholeShots:
+    """Simulates block after block and hands out their words. One noise snapshot per block.
+
+    snapshot: called with "block" when one is about to be simulated; gives its noise.
+    """
+
+    def __init__(self, memory: Memory, spec: SessionSpec, snapshot: Callable[[str], NoiseSnapshot]) -> None:
+        self._memory = memory
+        self._spec = spec
+        self._rounds = spec.rounds or 0
+        self._snapshot = snapshot
+        self._check_size()
+        self.ledger = Ledger(spec.shots)
+        self.delivered = 0
+        self._simulated = 0
+        self._parity: Bits = np.zeros(spec.shots, dtype=np.uint8)
+        self._data: Bits = np.zeros((0, memory.code.num_data_qubits), dtype=np.uint8)
+        self._words: Words = np.zeros((0, 0), dtype=np.uint32)
+
+    def _check_size(self) -> None:
+        block = min(self._spec.shots, BLOCK_SHOTS) * self._rounds * self._memory.code.num_stabilizers
+        if block > MAX_BLOCK_BITS:
+            raise SessionTooLargeError(
+                f"{BLOCK_SHOTS} whole shots of {self._rounds} rounds hold {block} outcomes, more than "
+                f"{MAX_BLOCK_BITS}; pull single rounds instead"
+            )
+
+    @property
+    def rounds_done(self) -> int:
+        return self._rounds if self.delivered else 0
+
+    def next_words(self, count: int) -> Words:
+        """The next at most `count` shots, shot after shot."""
+        pieces = []
+        while count > 0 and self.delivered < self._spec.shots:
+            if self.delivered == self._simulated:
+                self.simulate(self._snapshot("block"))
+            offset = self.delivered - (self._simulated - len(self._words))
+            piece = self._words[offset : offset + count]
+            pieces.append(piece.reshape(-1))
+            self.delivered += len(piece)
+            count -= len(piece)
+        return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.uint32)
+
+    def simulate(self, snapshot: NoiseSnapshot) -> None:
+        """Simulate the next block."""
+        code = self._memory.code
+        noisy = self._memory.noisy(snapshot)
+        first_shot = self._simulated
+        num_shots = min(BLOCK_SHOTS, self._spec.shots - first_shot)
+        index = first_shot // BLOCK_SHOTS
+        block = make_block(self._spec.seed, index, num_shots, max(code.coordinates) + 1, self._spec.shots == 1)
+        syndromes = np.empty((num_shots, self._rounds, code.num_stabilizers), dtype=np.uint8)
+        for round_index in range(self._rounds):
+            part = noisy.parts.body if round_index else noisy.parts.first
+            syndromes[:, round_index] = block.run(part, noisy.ancilla_flips)
+        data = block.run(noisy.parts.final, noisy.data_flips)
+        self._parity[first_shot : first_shot + num_shots] = data[:, list(code.observable)].sum(axis=1) & 1
+        if self._spec.shots <= 4 * BLOCK_SHOTS:  # the end lists them
+            self._data = np.concatenate([self._data, data])
+        self._words = qds1.encode_shots(syndromes, data, first_shot)
+        self._simulated += num_shots
+
+    def skip_to(self, delivered: int) -> None:
+        """After a replay: the shots that were handed out before."""
+        self.delivered = delivered
+
+    def judge(self) -> Verdict | None:
+        """Judge the shots that were handed out."""
+        return self.ledger.verdict(self._data[: self.delivered], self._parity[: self.delivered])
