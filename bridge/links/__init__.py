@@ -58,7 +58,8 @@ def make_link(name: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
     scheme, _, argument = name.partition(":")
     if scheme not in LINKS:
         raise LinkOpenError(f"there is no link {name!r}: expected one of {', '.join(LINKS)} (cocotb:icarus for Icarus)")
-    return LINKS[scheme](argument, decoder, problem, deadlines)
+    make: LinkMaker = LINKS[scheme]
+    return make(argument, decoder, problem, deadlines)
 
 
 def default_link(decoder: Decoder) -> str:

@@ -141,9 +141,16 @@ class FrontEnd:
         """Tag of the shot in progress."""
         return self._shot.tag if self._shot else None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the next word starts a new shot, with nothing in progress."""
+        return self._between_messages and self._shot is None and self.skipped_tag is None
+
     def _parse(self) -> Generator[None, int, None]:
         while True:
+            self._between_messages = True
             word = yield
+            self._between_messages = False
             kind, length, tag = split_header(word)
             handles = self._header(word)
             payload: list[int] = []

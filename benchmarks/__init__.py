@@ -1,0 +1,1 @@
+"""Speed figures, each compared side by side in one run: `make bench`."""

@@ -1,0 +1,74 @@
+"""Shots per second through each link to the same table decoder (surface d=3, three rounds, 0.5% circuit noise)."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+import stim
+
+from benchmarks.measure import Measurement, side_by_side
+from bridge.decoders import find_decoder
+from bridge.links import make_link
+from bridge.links.base import Deadlines, Link, OpenedLink
+from bridge.problem import DecodingProblem
+from hdl.build import find_icarus
+from hdl.compile.graph import decoding_graph
+from hdl.compile.layout import events_layout
+from hdl.errors import ToolMissingError
+from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
+from qds1 import encode_event_shots
+from qds1.shots import Words
+
+SHOTS = {"cocotb:icarus": 500, "cocotb:verilator": 5_000, "verilated": 200_000, "software": 200_000}
+ROUNDS = 5
+SEED = 4
+
+
+def surface_problem() -> tuple[DecodingProblem, Words]:
+    """The problem, and words of more shots than any link gets."""
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z",
+        distance=3,
+        rounds=3,
+        after_clifford_depolarization=0.005,
+        before_round_data_depolarization=0.005,
+        before_measure_flip_probability=0.005,
+        after_reset_flip_probability=0.005,
+    )
+    model = circuit.detector_error_model(decompose_errors=True)
+    layout = events_layout(model)
+    problem = DecodingProblem(model, layout, decoding_graph(model, layout), {"family": "surface", "distance": 3})
+    events = circuit.compile_detector_sampler(seed=SEED).sample(max(SHOTS.values()))
+    return problem, encode_event_shots(layout.events_by_layer(events))
+
+
+def run() -> list[Measurement]:
+    """Measure every link that this machine has; the first row is cocotb with Verilator."""
+    problem, words = surface_problem()
+    decoder = find_decoder("table", problem)
+    names = ["cocotb:verilator", "verilated", "software", *(["cocotb:icarus"] if _has_icarus() else [])]
+    with ExitStack() as stack:
+        contenders: dict[str, Callable[[], float]] = {}
+        for name in names:
+            link = stack.enter_context(OpenedLink(make_link(name, decoder, problem, Deadlines()))).link
+            link.write_register(Address.CONTROL, CONTROL_INPUT_MODE.set(CONTROL_ENABLE.set(0, 1), 1))
+            contenders[name] = _timed(link, np.ascontiguousarray(words[: SHOTS[name]]))
+        return side_by_side(contenders, "shots/s", ROUNDS)
+
+
+def _timed(link: Link, words: Words) -> Callable[[], float]:
+    def figure() -> float:
+        started = time.perf_counter()
+        link.exchange(words.ravel(), len(words))
+        return len(words) / (time.perf_counter() - started)
+
+    return figure
+
+
+def _has_icarus() -> bool:
+    try:
+        find_icarus()
+    except ToolMissingError:
+        return False
+    return True

@@ -1,0 +1,35 @@
+"""The `qtwin` command: a thin layer over the twin and the bridge."""
+
+from typing import Annotated
+
+import typer
+
+from qtwin.commands import compile_command, loop_command, serve_command
+
+app = typer.Typer(
+    name="qtwin",
+    help="A digital-twin QPU, and a bridge that closes the loop around a decoder in RTL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve_command.serve)
+app.command("loop")(loop_command.loop)
+app.command("demo")(loop_command.demo)
+app.command("compile")(compile_command.compile_decoder_command)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as distribution_version
+
+        typer.echo(f"qtwin {distribution_version('qtwin')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point."""
+    app()
