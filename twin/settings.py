@@ -39,7 +39,7 @@ class Limits(BaseModel):
     max_source_bytes: int = Field(default=2**20, gt=0, description="one circuit's source")
     max_json_shots: int = Field(default=4096, gt=0, description="shots of a session that answers in JSON")
     max_session_shots: int = Field(default=10_000_000, gt=0)
-    max_sessions: int = Field(default=1000, gt=0, description="sessions that are active at the same time")
+    max_live_sessions: int = Field(default=256, gt=0, description="sessions in memory; others rest on disk")
     login_attempts_per_minute: int = Field(default=10, gt=0, description="failed logins, per address and email")
     check_time_limit_s: float = Field(default=20.0, gt=0, description="parsing and transpiling one job")
     job_time_limit_s: float = Field(default=600.0, gt=0)

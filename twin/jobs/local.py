@@ -45,7 +45,7 @@ class LocalExecutor:
     async def close(self) -> None:
         def stop() -> None:
             for pool in (self._runners, self._checkers):
-                pool.stop()
+                pool.stop()  # type: ignore[no-untyped-call]
                 pool.join()
 
         await asyncio.to_thread(stop)

@@ -57,12 +57,10 @@ class CheckTask:
 
 @dataclass(frozen=True, slots=True)
 class CircuitFault:
-    """Why a circuit was refused, and where (1-based; None where the circuit is not a text)."""
+    """Why a circuit was refused; the message names line and column where the circuit is a text."""
 
     circuit_index: int
     message: str
-    line: int | None = None
-    column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +78,9 @@ class RunTask:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of a run: `results`, a JSON list with one object a circuit, or the reason of its failure."""
+    """What became of a run: `document`, the JSON that the API answers with, or the reason of its failure."""
 
-    results: bytes | None = None
+    document: bytes | None = None
     error: str | None = None
     duration_s: float = 0.0
     device_time_s: float = 0.0

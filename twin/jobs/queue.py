@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-import orjson
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -48,7 +47,7 @@ RETRY_AFTER_S = 1.0
 class TaskSource(Protocol):
     """What the queue asks a backend for when a job's turn comes."""
 
-    def run_task(self, job_id: str, request: JobRequest) -> RunTask: ...
+    async def run_task(self, job_id: str, request: JobRequest) -> RunTask: ...
 
     def scheduler(self, backend_id: str) -> SchedulerSettings: ...
 
@@ -125,6 +124,8 @@ class JobQueue:
             owner=self._replica,
             user_id=user_id,
             status=QUEUED,
+            shots=request.shots,
+            num_circuits=len(request.circuits),
             metadata=metadata,
             idempotency_key=key,
             request_hash=request_hash,
@@ -181,9 +182,7 @@ class JobQueue:
         """Cancel a queued job. Raises ConflictError for one that runs or is over."""
         row = await self.get(job_id)
         ended_at = clock.now()
-        if row.status != QUEUED or not await self._database.write(
-            partial(_cancel, row=row, ended_at=ended_at)
-        ):
+        if row.status != QUEUED or not await self._database.write(partial(_cancel, row=row, ended_at=ended_at)):
             row = await self.get(job_id)
             raise ConflictError(f"job {job_id} is {row.status}; only a queued job can be cancelled")
         self._event_log.notify()
@@ -224,11 +223,9 @@ class JobQueue:
 
     async def adopt(self, dead_owners: list[str]) -> int:
         """Take over the unfinished jobs of replicas that are gone; queued and running ones are run (again)."""
-        taken = await self._database.write(
-            partial(jobs.claim_open, new_owner=self._replica, dead_owners=dead_owners)
-        )
-        for row, body in taken:
-            row = replace(row, owner=self._replica, status=QUEUED)
+        taken = await self._database.write(partial(jobs.claim_open, new_owner=self._replica, dead_owners=dead_owners))
+        for stored, body in taken:
+            row = replace(stored, owner=self._replica, status=QUEUED)
             turn = _turn(self._source.scheduler(row.backend_id), row.user_id)
             self._lines.setdefault(row.backend_id, Line()).order.add(turn, row.job_id)
             self._take(row, JobRequest.from_json(body))
@@ -301,13 +298,13 @@ class JobQueue:
             return
         ended = replace(
             job.row,
-            status=FAILED if outcome.results is None else COMPLETED,
+            status=FAILED if outcome.document is None else COMPLETED,
             ended_at=clock.now(),
             error=outcome.error,
         )
-        await self._database.write(partial(_finish, row=ended, result=outcome.results))
+        await self._database.write(partial(_finish, row=ended, result=outcome.document))
         self._event_log.notify()
-        self._settle(ended, outcome.results)
+        self._settle(ended, outcome.document)
 
     async def _outcome(self, job: Job) -> RunOutcome | None:
         """Run until there is a result or a reason; None when it is no longer this replica's."""
@@ -315,7 +312,7 @@ class JobQueue:
         if request is None:
             raise TwinError(f"job {job.row.job_id} has ended, and cannot run")
         try:
-            task = self._source.run_task(job.row.job_id, request)
+            task = await self._source.run_task(job.row.job_id, request)
             outcome = await self._executor.run(task)
         except TimeLimitError as error:
             return RunOutcome(error=str(error))
@@ -395,9 +392,7 @@ def _start(connection: Connection, row: JobRow, replica: str) -> bool:
 
 def _finish(connection: Connection, row: JobRow, result: bytes | None) -> None:
     ended_at = row.ended_at or clock.now()
-    done = jobs.finish(
-        connection, row.job_id, row.status, ended_at=ended_at, result=result, error=row.error
-    )
+    done = jobs.finish(connection, row.job_id, row.status, ended_at=ended_at, result=result, error=row.error)
     if done:
         payload = {} if row.error is None else {"error": row.error}
         events.append(connection, [_event(row, f"job.{row.status.lower()}", ended_at, **payload)])

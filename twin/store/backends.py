@@ -26,9 +26,7 @@ def save_state(connection: Connection, backend_id: str, body: dict[str, Any], *,
 def state(connection: Connection, backend_id: str) -> tuple[int, dict[str, Any]] | None:
     """(version, body) of a backend's controller state."""
     columns = controller_states.c
-    row = connection.execute(
-        select(columns.version, columns.body).where(columns.backend_id == backend_id)
-    ).first()
+    row = connection.execute(select(columns.version, columns.body).where(columns.backend_id == backend_id)).first()
     return None if row is None else (row[0], row[1])
 
 
@@ -49,9 +47,7 @@ def add_schedule(
     connection: Connection, schedule_id: str, backend_id: str, body: dict[str, Any], created_at: float
 ) -> None:
     connection.execute(
-        insert(pulse_schedules).values(
-            schedule_id=schedule_id, backend_id=backend_id, body=body, created_at=created_at
-        )
+        insert(pulse_schedules).values(schedule_id=schedule_id, backend_id=backend_id, body=body, created_at=created_at)
     )
 
 

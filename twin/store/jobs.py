@@ -24,6 +24,8 @@ class JobRow:
     owner: str
     user_id: str
     status: str
+    shots: int
+    num_circuits: int
     metadata: dict[str, Any]
     idempotency_key: str | None
     request_hash: str
@@ -42,6 +44,8 @@ def add(connection: Connection, job: JobRow, request: bytes) -> None:
             owner=job.owner,
             user_id=job.user_id,
             status=job.status,
+            shots=job.shots,
+            num_circuits=job.num_circuits,
             request=request,
             metadata=job.metadata,
             idempotency_key=job.idempotency_key,
@@ -58,9 +62,7 @@ def get(connection: Connection, job_id: str) -> JobRow | None:
 
 
 def by_idempotency_key(connection: Connection, user_id: str, key: str) -> JobRow | None:
-    row = connection.execute(
-        _job().where(jobs.c.user_id == user_id, jobs.c.idempotency_key == key)
-    ).first()
+    row = connection.execute(_job().where(jobs.c.user_id == user_id, jobs.c.idempotency_key == key)).first()
     return None if row is None else JobRow(*row)
 
 
@@ -121,9 +123,7 @@ def merge_metadata(connection: Connection, job_id: str, added: dict[str, Any]) -
     return merged
 
 
-def claim_open(
-    connection: Connection, new_owner: str, dead_owners: Sequence[str]
-) -> list[tuple[JobRow, bytes]]:
+def claim_open(connection: Connection, new_owner: str, dead_owners: Sequence[str]) -> list[tuple[JobRow, bytes]]:
     """Take over every unfinished job of `dead_owners`, in order of submission, as queued."""
     claimed = connection.execute(
         select(*_COLUMNS, jobs.c.request)
@@ -134,9 +134,7 @@ def claim_open(
     taken = []
     for *columns, body in claimed:
         row = JobRow(*columns)
-        connection.execute(
-            update(jobs).where(jobs.c.job_id == row.job_id).values(owner=new_owner, status="QUEUED")
-        )
+        connection.execute(update(jobs).where(jobs.c.job_id == row.job_id).values(owner=new_owner, status="QUEUED"))
         taken.append((row, body))
     return taken
 

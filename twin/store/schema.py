@@ -58,6 +58,8 @@ jobs = Table(
     Column("owner", String(64), nullable=False),
     Column("user_id", String(64), nullable=False),
     Column("status", String(16), nullable=False),
+    Column("shots", Integer, nullable=False),
+    Column("num_circuits", Integer, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("idempotency_key", String(200)),
@@ -108,7 +110,6 @@ controller_states = Table(
     metadata,
     Column("backend_id", String(64), primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("heartbeat_at", Double),
     Column("body", JSON, nullable=False),
 )
 

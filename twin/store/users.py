@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -110,10 +111,8 @@ def use_token(connection: Connection, token_id: str, now: float) -> bool:
 
 
 def revoke_family(connection: Connection, family_id: str, now: float) -> None:
-    connection.execute(
-        update(refresh_tokens).where(refresh_tokens.c.family_id == family_id).values(revoked_at=now)
-    )
+    connection.execute(update(refresh_tokens).where(refresh_tokens.c.family_id == family_id).values(revoked_at=now))
 
 
-def _user(row: Row[tuple[object, ...]] | None) -> User | None:
-    return None if row is None else User(*row)  # type: ignore[arg-type]
+def _user(row: Row[Any] | None) -> User | None:
+    return None if row is None else User(*row._tuple())

@@ -129,9 +129,7 @@ class EventLog:
                 self._changed.set()
 
     async def _read_new(self) -> None:
-        while found := await self._database.read(
-            partial(events.page, after_id=self._last_id, limit=PAGE_SIZE)
-        ):
+        while found := await self._database.read(partial(events.page, after_id=self._last_id, limit=PAGE_SIZE)):
             for event in found:
                 for subscription in self._subscriptions:
                     subscription.put(event)

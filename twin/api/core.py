@@ -1,0 +1,104 @@
+"""Core routes: health, backends, metrics."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from twin import clock
+from twin.api.deps import TheParts
+from twin.api.problems import responses
+from twin.telemetry.service import backend_metrics, prometheus_text
+
+router = APIRouter(tags=["Core"])
+PROMETHEUS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Health(BaseModel):
+    status: Literal["healthy"]
+    timestamp: str
+
+
+class BackendSummary(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    backend_id: str
+    n_qubits: int
+    basis_gates: list[str]
+    coupling_map: list[tuple[int, int]]
+    max_shots: int
+    max_circuits_per_job: int
+    operational: bool
+
+
+class BackendDetails(BackendSummary):
+    qubit_positions: list[tuple[float, float]]
+    snapshot_id: str
+    durations_ns: dict[str, float]
+
+
+class BackendList(BaseModel):
+    backends: list[BackendSummary]
+
+
+class BackendMetrics(BaseModel):
+    backend_id: str
+    queue_depth: int
+    running_jobs: int
+    completed_jobs: int
+    failed_jobs: int
+    cancelled_jobs: int
+    avg_queue_time_s: float | None
+    avg_execution_time_s: float | None
+    avg_total_time_s: float | None
+
+
+class Metrics(BaseModel):
+    timestamp: str
+    backends: list[BackendMetrics]
+    active_sessions: int
+    event_streams: int
+
+
+@router.get("/health", response_model=Health)
+async def health() -> dict[str, Any]:
+    return {"status": "healthy", "timestamp": clock.to_text(clock.now())}
+
+
+@router.get("/backends", response_model=BackendList)
+async def backends(parts: TheParts) -> dict[str, Any]:
+    """Every operational backend: topology, basis gates and limits."""
+    everything = parts.backends.all.values()
+    return {"backends": [backend.device.summary() for backend in everything if backend.device.operational]}
+
+
+@router.get("/backends/{backend_id}", response_model=BackendDetails, responses=responses(404))
+async def one_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
+    """One backend with positions, durations, calibration, and the id of its noise snapshot of this moment."""
+    backend = await parts.backends.current(backend_id)
+    return backend.device.details() | {"snapshot_id": backend.snapshot().snapshot_id}
+
+
+@router.get("/metrics", response_model=Metrics)
+async def metrics(parts: TheParts) -> dict[str, Any]:
+    """Per backend: queue depth, jobs by state, mean latencies over the last jobs."""
+    return {
+        "timestamp": clock.to_text(clock.now()),
+        "backends": await backend_metrics(parts.database, parts.backends, parts.jobs),
+        "active_sessions": parts.sessions.num_live,
+        "event_streams": parts.event_log.num_subscribers,
+    }
+
+
+@router.get(
+    "/metrics/prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def prometheus(parts: TheParts) -> Response:
+    """The same and more, in Prometheus' text exposition format."""
+    text = prometheus_text(parts.metrics, parts.backends, parts.jobs, parts.sessions, parts.event_log)
+    return Response(text, media_type=PROMETHEUS_MEDIA_TYPE)

@@ -1,0 +1,202 @@
+"""QEC session routes: one round at a time as JSON, the circuit and error model, status and end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import PlainTextResponse, Response
+
+from twin.api.deps import Operator, TheParts
+from twin.api.problems import responses
+from twin.errors import TooLargeError
+from twin.parts import Parts
+from twin.qec.session import LiveSession
+from twin.qec.spec import SessionSpec
+
+router = APIRouter(prefix="/qec_session/v1", tags=["QEC session"])
+
+Bits = list[int] | list[list[int]]
+Words = list[int] | list[list[int]]
+Rounds = Annotated[int | None, Query(ge=1, le=100_000)]
+
+
+class SessionCreate(BaseModel):
+    """The rest of the checks, which need to know the codes, are the session's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend_id: str
+    code_family: Literal["repetition", "surface"]
+    code_distance: int
+    basis: Literal["Z", "X"] | None = None
+    seed: int | None = None
+    shots: int | None = Field(default=None, description="independent shots, run in lockstep; 1 when not given")
+    rounds: int | None = Field(default=None, description="fixed length; null leaves it open")
+    job_id: str | None = None
+    layout: Literal["native", "virtual"] | None = None
+    noise: dict[str, float] | None = Field(default=None, examples=[{"uniform_prob": 0.005}])
+
+
+class SessionStatus(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    session_id: str
+    backend_id: str
+    code_family: str
+    code_distance: int
+    basis: str
+    rounds: int | None
+    shots: int
+    seed: int
+    job_id: str | None
+    status: Literal["active", "ended"]
+    current_round: int
+
+
+class SessionInfo(SessionStatus):
+    layout: Literal["native", "virtual"]
+    num_stabilizers: int
+    num_data_qubits: int
+    num_observables: int
+    round_time_ns: float
+    snapshot_id: str
+    noise: dict[str, Any]
+    stabilizers: list[dict[str, Any]]
+    observables: list[dict[str, Any]]
+
+
+class Syndrome(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    session_id: str
+    round_index: int
+    final: bool
+    snapshot_id: str
+    syndrome_bits: Bits
+    detection_events: Bits
+    meas_data_packed: int | list[int]
+    meas_data_words: Words
+
+
+class Correction(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    correction_bits: Bits
+    kind: Literal["syndrome", "data", "observable"] | None = Field(default=None, description="null: by length")
+
+
+class CorrectionTaken(BaseModel):
+    session_id: str
+    round_index: int
+    kind: Literal["syndrome", "data", "observable"]
+    accepted: bool = True
+    corrections_received: int
+
+
+class SessionEnd(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    session_id: str
+    status: Literal["ended"]
+    total_rounds: int
+    shots: int
+    logical_errors: int
+    raw_logical_errors: int
+    stats: dict[str, Any]
+    meas_data_packed: int | list[int]
+    meas_data_words: Words
+
+
+@router.post("/", response_model=SessionInfo, responses=responses(403, 404, 413, 422))
+async def create(body: SessionCreate, parts: TheParts, caller: Operator) -> dict[str, Any]:
+    """Open a session: a live memory experiment on a backend's noise, as it is at every round."""
+    spec = SessionSpec.from_body(body.model_dump())
+    if spec.job_id is not None:
+        await parts.jobs.get(spec.job_id)
+    return await parts.sessions.create(spec, caller.name)
+
+
+@router.get(
+    "/{session_id}/round/{round_index}/syndrome",
+    response_model=Syndrome,
+    responses=responses(403, 404, 409, 410, 413, 422),
+)
+async def syndrome(session_id: str, round_index: int, parts: TheParts, _caller: Operator) -> Response:
+    """The next round, or the last one again. With a fixed length, round `rounds` is the final readout."""
+
+    def simulate(session: LiveSession) -> bytes:
+        _check_listable(parts, session)
+        answer = {"session_id": session_id, **session.syndrome(round_index).to_dict()}
+        return orjson.dumps(answer)
+
+    return Response(await parts.sessions.run(session_id, simulate), media_type="application/json")
+
+
+@router.post(
+    "/{session_id}/round/{round_index}/correction",
+    response_model=CorrectionTaken,
+    responses=responses(403, 404, 409, 410, 413, 422),
+)
+async def correct(session_id: str, round_index: int, body: Correction, parts: TheParts, _caller: Operator) -> Response:
+    """Post the decoder's correction for the last round. It acts from then on, and on the verdict."""
+
+    def take(session: LiveSession) -> bytes:
+        _check_listable(parts, session)
+        kind = session.correct(round_index, body.correction_bits, body.kind)
+        answer = {
+            "session_id": session_id,
+            "round_index": round_index,
+            "kind": kind,
+            "accepted": True,
+            "corrections_received": session.corrections_received,
+        }
+        return orjson.dumps(answer)
+
+    return Response(await parts.sessions.run(session_id, take), media_type="application/json")
+
+
+@router.get("/{session_id}/status", response_model=SessionStatus, responses=responses(404))
+async def status(session_id: str, parts: TheParts) -> dict[str, Any]:
+    return await parts.sessions.status(session_id)
+
+
+@router.post("/{session_id}/end", response_model=SessionEnd, responses=responses(403, 404, 409))
+async def end(session_id: str, parts: TheParts, _caller: Operator) -> dict[str, Any]:
+    """Read the data qubits and judge: was the logical observable right after all corrections?"""
+    return await parts.sessions.end(session_id)
+
+
+_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+@router.get("/{session_id}/circuit", response_class=PlainTextResponse, responses=_TEXT | responses(404, 409, 410, 422))
+async def circuit(session_id: str, parts: TheParts, rounds: Rounds = None) -> PlainTextResponse:
+    """The memory circuit in Stim's format, with the noise that the device reports."""
+
+    def text(session: LiveSession) -> str:
+        return str(session.circuit(parts.sessions.reported_snapshot(session), rounds))
+
+    return PlainTextResponse(await parts.sessions.run(session_id, text))
+
+
+@router.get(
+    "/{session_id}/detector_error_model",
+    response_class=PlainTextResponse,
+    responses=_TEXT | responses(404, 409, 410, 422),
+)
+async def detector_error_model(session_id: str, parts: TheParts, rounds: Rounds = None) -> PlainTextResponse:
+    """The circuit's error model in Stim's format, decomposed into edges; detectors lie at (x, y, layer)."""
+
+    def text(session: LiveSession) -> str:
+        return str(session.detector_error_model(parts.sessions.reported_snapshot(session), rounds))
+
+    return PlainTextResponse(await parts.sessions.run(session_id, text))
+
+
+def _check_listable(parts: Parts, session: LiveSession) -> None:
+    limit = parts.settings.limits.max_json_shots
+    if session.spec.shots > limit:
+        raise TooLargeError(f"{session.spec.shots} shots are too many for JSON (at most {limit}); use the stream")

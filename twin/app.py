@@ -1,0 +1,54 @@
+"""The applications: the twin with its gateway in front, the twin alone, the gateway alone. Start reading here."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from twin.api import describe, problems
+from twin.api.middleware import BodyLimit, KeyCheck, RequestContext
+from twin.api.routes import add_twin_routes
+from twin.gateway.app import Gateway
+from twin.gateway.proxy import UpstreamProxy
+from twin.gateway.routes import add_auth_routes
+from twin.lifespan import gateway_lifespan, twin_and_gateway_lifespan, twin_lifespan
+from twin.secret_files import api_key_of
+from twin.settings import Settings
+from twin.telemetry.metrics import ServiceMetrics
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Gateway and twin in one process: what `qtwin serve` serves. Nothing is opened before the lifespan starts."""
+    metrics, api_key = ServiceMetrics(), api_key_of(settings)
+    app = describe.new_app(twin_and_gateway_lifespan(settings, metrics))
+    add_twin_routes(app)
+    add_auth_routes(app)
+    problems.install(app)
+    app.add_middleware(KeyCheck, api_key=api_key)
+    app.add_middleware(Gateway, api_key=api_key)
+    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
+    app.add_middleware(RequestContext, metrics=metrics)  # the last one added is the first one passed
+    return app
+
+
+def create_twin(settings: Settings) -> FastAPI:
+    """The twin alone, behind a gateway in a process of its own; answers nobody without the gateway's key."""
+    metrics = ServiceMetrics()
+    app = describe.new_app(twin_lifespan(settings, metrics))
+    add_twin_routes(app)
+    problems.install(app)
+    app.add_middleware(KeyCheck, api_key=api_key_of(settings))
+    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
+    app.add_middleware(RequestContext, metrics=metrics, replica=settings.replica)
+    return app
+
+
+def create_gateway(settings: Settings) -> FastAPI:
+    """The gateway alone: login here, everything else from the twins at `settings.upstreams`."""
+    metrics, api_key = ServiceMetrics(), api_key_of(settings)
+    proxy = UpstreamProxy(settings.upstreams)
+    app = describe.new_app(gateway_lifespan(settings, proxy))
+    add_auth_routes(app)
+    problems.install(app)
+    app.add_middleware(Gateway, api_key=api_key, twin=proxy)
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app

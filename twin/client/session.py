@@ -1,0 +1,79 @@
+"""Where a client's tokens come from and when they are renewed; shared by both clients."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from twin.client.calls import Call
+from twin.client.errors import TwinUnreachableError, error_of
+from twin.client.types import Tokens
+from twin.errors import TwinError
+from twin.settings import URL_PREFIX
+
+AUTH_PATH = "/api/v1/auth"
+RENEW_BEFORE_S = 30.0
+
+
+@dataclass(slots=True)
+class Credentials:
+    """An email and password, or tokens that were got elsewhere; renewed tokens replace the old ones."""
+
+    email: str | None = None
+    password: str | None = None
+    access_token: str | None = None
+    refresh_token: str | None = None
+    expires_at: float = float("inf")
+
+    def take(self, tokens: Tokens) -> None:
+        self.access_token = tokens["access_token"]
+        self.refresh_token = tokens["refresh_token"]
+        self.expires_at = time.monotonic() + tokens["expires_in"]
+
+    @property
+    def is_stale(self) -> bool:
+        return self.access_token is None or time.monotonic() > self.expires_at - RENEW_BEFORE_S
+
+    def refresh_request(self) -> tuple[str, dict[str, str]] | None:
+        """(path, body) of a renewal by refresh token, when there is one."""
+        if self.refresh_token is None:
+            return None
+        return f"{AUTH_PATH}/refresh", {"refresh_token": self.refresh_token}
+
+    def login_request(self) -> tuple[str, dict[str, str]]:
+        """Raises TwinError when there is no password to log in with."""
+        if self.email is None or self.password is None:
+            raise TwinError("the token is no longer valid, and there is no email and password to log in with")
+        return f"{AUTH_PATH}/login", {"email": self.email, "password": self.password}
+
+
+def request_arguments(call: Call[object], token: str | None) -> dict[str, object]:
+    """What httpx is given for a call."""
+    return {
+        "method": call.method,
+        "url": URL_PREFIX + call.path,
+        "params": call.params,
+        "json": call.json,
+        "headers": {**call.headers, "Authorization": f"Bearer {token}"},
+    }
+
+
+def value_of(response: httpx.Response, is_text: bool = False) -> object:
+    """The answer's value; raises TwinApiError for a problem."""
+    if response.is_error:
+        raise error_of(response.status_code, response.content, response.headers.get("Retry-After"))
+    if is_text:
+        return response.text
+    return response.json() if response.content else None
+
+
+def unreachable(base_url: str, error: httpx.HTTPError) -> TwinUnreachableError:
+    reason = str(error) or type(error).__name__
+    return TwinUnreachableError(f"no answer from the twin at {base_url}: {reason}")
+
+
+def stream_url(base_url: str, session_id: str) -> str:
+    scheme, _, rest = base_url.rstrip("/").partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}{URL_PREFIX}/qec_session/v1/{session_id}/stream"

@@ -1,0 +1,74 @@
+"""The executor on a Dask cluster that is there already: several twins over one database share its workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from twin.errors import TwinError
+from twin.jobs import worker
+from twin.jobs.executor import TimeLimitError, WorkerLostError
+from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
+from twin.settings import Limits
+
+T = TypeVar("T")
+Task = TypeVar("Task")
+CHECK_PRIORITY = 10
+CONNECT_TIMEOUT_S = 10
+
+
+class DaskExecutor:
+    """Tasks on a scheduler's workers; checks go before jobs. Worker limits are the cluster's own."""
+
+    def __init__(self, address: str, limits: Limits) -> None:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise TwinError("executor: a Dask cluster needs its client: pip install 'qtwin[dask]'") from error
+        self._limits = limits
+        self._address = address
+        self._make = Client
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+        self._num_slots = 2
+
+    @property
+    def num_slots(self) -> int:
+        return self._num_slots
+
+    async def check(self, task: CheckTask) -> list[CircuitFault]:
+        return await self._call(worker.check, task, self._limits.check_time_limit_s, CHECK_PRIORITY)
+
+    async def run(self, task: RunTask) -> RunOutcome:
+        return await self._call(worker.run, task, self._limits.job_time_limit_s, 0)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def _opened(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                try:
+                    client = await self._make(self._address, asynchronous=True, timeout=CONNECT_TIMEOUT_S)
+                except OSError as error:
+                    raise TwinError(f"no Dask scheduler answers at {self._address}: {error}") from error
+                threads = await client.nthreads()
+                self._num_slots = max(2, 2 * sum(threads.values()))  # a task waits at each worker while one runs
+                self._client = client
+        return self._client
+
+    async def _call(self, function: Callable[[Task], T], task: Task, time_limit_s: float, priority: int) -> T:
+        from distributed import CancelledError, KilledWorker
+
+        client = await self._opened()
+        future = client.submit(function, task, priority=priority, pure=False, retries=0)
+        try:
+            value: T = await asyncio.wait_for(future.result(), time_limit_s)
+        except TimeoutError as error:
+            await future.cancel(force=True)
+            raise TimeLimitError(f"stopped after its time limit of {time_limit_s:g} s") from error
+        except (KilledWorker, CancelledError) as error:
+            raise WorkerLostError(f"a worker of the cluster died: {error}") from error
+        return value

@@ -1,0 +1,76 @@
+"""What is open while an application runs: database, parts, accounts. The state that every request sees."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from twin.gateway.accounts import Accounts
+from twin.gateway.proxy import UpstreamProxy
+from twin.gateway.tokens import TokenSigner
+from twin.parts import open_parts
+from twin.secret_files import lock_data, token_secret_of
+from twin.settings import Settings
+from twin.store.database import Database
+from twin.telemetry.metrics import ServiceMetrics
+from twin.users import ensure_admin
+
+State = dict[str, Any]
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
+
+
+def twin_and_gateway_lifespan(settings: Settings, metrics: ServiceMetrics) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            database = await _open_database(settings, stack)
+            accounts = await _open_accounts(settings, database)
+            parts = await stack.enter_async_context(open_parts(settings, database, metrics))
+            yield {"parts": parts, "accounts": accounts}
+
+    return lifespan
+
+
+def twin_lifespan(settings: Settings, metrics: ServiceMetrics) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            database = await _open_database(settings, stack)
+            parts = await stack.enter_async_context(open_parts(settings, database, metrics))
+            yield {"parts": parts}
+
+    return lifespan
+
+
+def gateway_lifespan(settings: Settings, proxy: UpstreamProxy) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            database = await _open_database(settings, stack)
+            accounts = await _open_accounts(settings, database)
+            await stack.enter_async_context(proxy)
+            yield {"accounts": accounts}
+
+    return lifespan
+
+
+async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    """One process per data directory: a second one would run the first one's jobs again."""
+    stack.callback(lock_data(settings.data_dir).release)
+    database = await asyncio.to_thread(Database.open, settings.resolved_database_url)
+    stack.callback(database.close)
+    return database
+
+
+async def _open_accounts(settings: Settings, database: Database) -> Accounts:
+    signer = TokenSigner(
+        token_secret_of(settings),
+        access_ttl_s=settings.access_token_ttl_s,
+        refresh_ttl_s=settings.refresh_token_ttl_s,
+    )
+    await asyncio.to_thread(ensure_admin, settings, database)
+    return Accounts(database, signer, attempts_per_minute=settings.limits.login_attempts_per_minute)

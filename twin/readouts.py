@@ -1,0 +1,42 @@
+"""Readouts outside of jobs: a stored pulse schedule run for one shot, or synthetic outcomes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import orjson
+
+from twin.backends import Backends
+from twin.device.snapshot import NoiseSnapshot
+from twin.errors import ConflictError, DeadlineError
+from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
+from twin.jobs.model import JobRequest
+
+ROUND_SEED_STEP = 0x9E3779B97F4A7C15  # spreads consecutive rounds over the seeds (golden ratio, 64 bits)
+
+
+async def schedule_readout(
+    executor: Executor, backends: Backends, backend_id: str, stored: dict[str, Any], round_index: int
+) -> list[int]:
+    """One outcome per qubit, index 0 first. Raises ConflictError with the reason when it cannot be run."""
+    seed = (stored["seed"] + round_index * ROUND_SEED_STEP) % 2**63
+    request = JobRequest(backend_id, (stored["circuit"],), 1, seed, True)
+    task = await backends.run_task("readout", request)
+    try:
+        outcome = await executor.run(task)
+    except TimeLimitError as error:
+        raise DeadlineError(f"the schedule was {error}") from error
+    except WorkerLostError as error:
+        raise ConflictError(f"the schedule did not run: {error}; try again") from error
+    if outcome.document is None:
+        raise ConflictError(f"the schedule did not run: {outcome.error}")
+    shot: str = orjson.loads(outcome.document)["results"][0]["memory"][0]
+    return [int(bit) for bit in reversed(shot.replace(" ", ""))]
+
+
+def bernoulli_readout(snapshot: NoiseSnapshot) -> list[int]:
+    """One outcome per qubit, each 1 with the device's mean readout error."""
+    mean = sum(qubit.readout_error for qubit in snapshot.qubits) / len(snapshot.qubits)
+    generator = secrets.SystemRandom()
+    return [int(generator.random() < mean) for _ in snapshot.qubits]

@@ -1,0 +1,193 @@
+"""Serves an application with uvicorn, and tells the port once requests are answered."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from twin.app import create_app, create_gateway, create_twin
+from twin.errors import ConflictError, DeadlineError, TwinError
+from twin.settings import Settings
+
+Kind = Literal["app", "twin", "gateway"]
+MAKERS: dict[Kind, Callable[[Settings], FastAPI]] = {"app": create_app, "twin": create_twin, "gateway": create_gateway}
+GRACE_S = 5
+START_DEADLINE_S = 60.0
+MAX_WEBSOCKET_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Certificate (with its chain) and private key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+class Server(uvicorn.Server):
+    """uvicorn, telling when it is ready, and ending open event streams before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready(self.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        parts = self.lifespan.state.get("parts")
+        if parts is not None:
+            parts.event_log.end_streams()
+        await super().shutdown(sockets)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, also when it was asked for as 0."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+def run(
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    kind: Kind = "app",
+    ready: Callable[[int], None] | None = None,
+    ready_file: Path | None = None,
+    tls: TlsFiles | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: of the application.
+        host, port: where to listen; port 0 takes a free one.
+        kind: gateway and twin, or one of them alone.
+        ready: called with the actual port once requests are answered.
+        ready_file: gets the actual port then, for another process to wait for.
+        tls: serve https.
+
+    Raises:
+        ConflictError: the port is in use, or another process uses the data directory.
+        TwinError: the application did not start; the message says why.
+    """
+
+    def announce(actual_port: int) -> None:
+        if ready_file is not None:
+            draft = ready_file.with_name(ready_file.name + ".draft")
+            draft.write_text(f"{actual_port}\n")
+            draft.replace(ready_file)
+        if ready is not None:
+            ready(actual_port)
+
+    configure_logging(settings.log_level)
+    server, listener = _make_server(settings, host, port, kind, announce, tls)
+    with listener:
+        server.run(sockets=[listener])
+    if not server.started:
+        raise _start_error(server)
+
+
+@contextlib.contextmanager
+def serve_in_thread(settings: Settings, host: str = "127.0.0.1", port: int = 0, kind: Kind = "app") -> Iterator[str]:
+    """Serve in a thread of this process, for an embedded twin; gives the base URL, and stops at the end."""
+    ready = threading.Event()
+    configure_logging(settings.log_level)
+    server, listener = _make_server(settings, host, port, kind, lambda _port: ready.set(), None)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="twin", daemon=True)
+    with listener:
+        thread.start()
+        try:
+            _wait_until(ready, thread, server)
+            yield f"http://{host}:{server.port}"
+        finally:
+            server.should_exit = True
+            thread.join(START_DEADLINE_S)
+
+
+def configure_logging(level: str) -> None:
+    """JSON lines on standard error, ours and the libraries'."""
+    threshold = getattr(logging, level.upper())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(threshold, logging.WARNING), format="%(levelname)s %(name)s: %(message)s")
+
+
+def _make_server(
+    settings: Settings,
+    host: str,
+    port: int,
+    kind: Kind,
+    announce: Callable[[int], None],
+    tls: TlsFiles | None,
+) -> tuple[Server, socket.socket]:
+    config = uvicorn.Config(
+        MAKERS[kind](settings),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_WEBSOCKET_BYTES,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    return Server(config, announce), _listen(host, port)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, or ConflictError saying that the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConflictError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from error
+    listener.listen(2048)
+    listener.set_inheritable(False)
+    return listener
+
+
+def _wait_until(ready: threading.Event, thread: threading.Thread, server: Server) -> None:
+    waited_s = 0.0
+    while not ready.wait(0.05):
+        waited_s += 0.05
+        if not thread.is_alive():
+            raise _start_error(server)
+        if waited_s > START_DEADLINE_S:
+            raise DeadlineError(f"the twin did not start within {START_DEADLINE_S:g} s")
+
+
+def _start_error(server: Server) -> TwinError:
+    failure = getattr(server.lifespan, "failure", None)
+    return failure if isinstance(failure, TwinError) else TwinError("the twin did not start; its log says why")

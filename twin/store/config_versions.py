@@ -1,0 +1,52 @@
+"""Statements on the kept versions of configuration files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from twin.store.schema import config_versions
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    path: str
+    version: str
+    content: str
+    saved_at: float
+    saved_by: str
+
+
+def add(connection: Connection, new: ConfigVersion, *, kept: int) -> None:
+    """Keep a version, and forget all but the newest `kept` of its file."""
+    columns = config_versions.c
+    connection.execute(
+        insert(config_versions).values(
+            path=new.path,
+            version=new.version,
+            content=new.content,
+            saved_at=new.saved_at,
+            saved_by=new.saved_by,
+        )
+    )
+    newest = (
+        select(columns.version_id)
+        .where(columns.path == new.path)
+        .order_by(columns.version_id.desc())
+        .limit(kept)
+        .scalar_subquery()
+    )
+    connection.execute(delete(config_versions).where(columns.path == new.path, columns.version_id.not_in(newest)))
+
+
+def newest(connection: Connection, path: str, limit: int) -> list[ConfigVersion]:
+    """Newest first."""
+    columns = config_versions.c
+    statement = (
+        select(columns.path, columns.version, columns.content, columns.saved_at, columns.saved_by)
+        .where(columns.path == path)
+        .order_by(columns.version_id.desc())
+        .limit(limit)
+    )
+    return [ConfigVersion(*row) for row in connection.execute(statement)]
