@@ -97,7 +97,7 @@ class Ledger:
         self.received: NDArray[np.bool_] = np.zeros(shots, dtype=np.bool_)
         self._expected = 0
 
-    def accept(self, tags: NDArray[np.uint16] | NDArray[np.uint32] | NDArray[np.int64], flips: Bits, delivered: int) -> NDArray[np.int64]:
+    def accept(self, tags: NDArray[np.uint32], flips: Bits, delivered: int) -> NDArray[np.int64]:
         """Take observable flips by tag (shot mod 65536), in shot order or repeated; returns the shots they are for.
 
         Raises:
