@@ -1,0 +1,149 @@
+"""Compiled folders: whole, self-contained, lint-clean, and refused with the reason when damaged."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stim
+import yaml
+
+from hdl.build import CACHE_VARIABLE, cached_build
+from hdl.compile.decoder import compile_decoder
+from hdl.compile.graph import decoding_graph
+from hdl.compile.layout import events_layout
+from hdl.compile.manifest import DecoderFolder
+from hdl.compile.table import maximum_likelihood_table
+from hdl.compile.table_core import table_planes
+from hdl.errors import ErrorModelError, ManifestError
+from hdl.lint import lint
+
+TWO_OBSERVABLES = "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.2) D1 L1\nerror(0.05) D1 D2 L0\nerror(0.1) D2"
+
+
+def repetition_model() -> stim.DetectorErrorModel:
+    circuit = stim.Circuit.generated(
+        "repetition_code:memory",
+        distance=3,
+        rounds=3,
+        before_round_data_depolarization=0.02,
+        before_measure_flip_probability=0.02,
+    )
+    return circuit.detector_error_model(decompose_errors=True)
+
+
+def compile_to(folder: Path, model: stim.DetectorErrorModel) -> DecoderFolder:
+    return compile_decoder(model, events_layout(model), folder)
+
+
+def test_folder_is_self_contained_and_lint_clean(tmp_path: Path) -> None:
+    decoder = compile_to(tmp_path / "decoder", repetition_model())
+    assert all(source.is_relative_to(decoder.path) for source in decoder.sources)
+    assert lint(decoder) == ""
+    moved = tmp_path / "elsewhere"
+    decoder.path.rename(moved)
+    assert lint(DecoderFolder(moved)) == ""
+
+
+def test_two_observables_compile_and_lint(tmp_path: Path) -> None:
+    decoder = compile_to(tmp_path / "decoder", stim.DetectorErrorModel(TWO_OBSERVABLES))
+    assert decoder.manifest.num_observables == 2
+    assert lint(decoder) == ""
+
+
+def test_memory_contents_are_the_table_bit_for_bit() -> None:
+    model = stim.DetectorErrorModel(TWO_OBSERVABLES)
+    graph = decoding_graph(model, events_layout(model))
+    table = maximum_likelihood_table(graph)
+    planes = table_planes(graph, table)
+    for address in range(8):
+        for observable in range(2):
+            assert planes[observable, 0] >> address & 1 == table[address] >> observable & 1
+
+
+def test_compiling_again_replaces_the_decoder_and_nothing_else(tmp_path: Path) -> None:
+    compile_to(tmp_path / "decoder", repetition_model())
+    again = compile_to(tmp_path / "decoder", stim.DetectorErrorModel(TWO_OBSERVABLES))
+    assert again.manifest.num_observables == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["decoder"]
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.txt").write_text("precious")
+    with pytest.raises(ManifestError, match="not a decoder folder"):
+        compile_to(other, repetition_model())
+    assert (other / "chapter.txt").read_text() == "precious"
+
+
+def test_failed_compilation_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ErrorModelError, match="nothing to decode"):
+        compile_to(tmp_path / "decoder", stim.DetectorErrorModel("error(0.1) D0 D1"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"protocol": "qds9/1"}, "speaks qds1/1"),
+        ({"clock_mhz": -1}, "clock_mhz"),
+        ({"top": "no good"}, "top"),
+        ({"sources": []}, "sources"),
+        ({"table": "gone.npy"}, "table names 'gone.npy'"),
+    ],
+)
+def test_damaged_manifest_names_the_field(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    decoder = compile_to(tmp_path / "decoder", repetition_model())
+    file = decoder.path / "decoder.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **change}))
+    with pytest.raises(ManifestError, match=message):
+        DecoderFolder(file)
+
+
+def test_manifest_that_is_not_there_or_not_yaml(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="No such file"):
+        DecoderFolder(tmp_path / "decoder.yaml")
+    (tmp_path / "decoder.yaml").write_text("name: [")
+    with pytest.raises(ManifestError, match="not YAML"):
+        DecoderFolder(tmp_path)
+
+
+def test_cached_build_builds_each_content_once_and_keeps_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    source = tmp_path / "source.sv"
+    source.write_text("one")
+    built: list[Path] = []
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        if source.read_text() == "broken":
+            raise ErrorModelError("broken")
+        (folder / "result").write_text(source.read_text())
+
+    first = cached_build({"sources": [source]}, build)
+    assert cached_build({"sources": [source]}, build) == first
+    source.write_text("two")
+    second = cached_build({"sources": [source]}, build)
+    assert (first / "result").read_text() == "one"
+    assert (second / "result").read_text() == "two"
+    assert len(built) == 2
+    source.write_text("broken")
+    for _ in range(2):
+        with pytest.raises(ErrorModelError):
+            cached_build({"sources": [source]}, build)
+    assert len(built) == 4
+    assert not built[-1].exists()
+
+
+def test_irregular_layers_keep_their_place_in_the_address() -> None:
+    # D0 and D1 share a place in layers 0 and 1; D2 exists in layer 1 only.
+    model = stim.DetectorErrorModel(
+        "detector(0, 0, 0) D0\ndetector(0, 0, 1) D1\ndetector(1, 0, 1) D2\n"
+        "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1 D2\nerror(0.1) D2 L0"
+    )
+    graph = decoding_graph(model, events_layout(model))
+    assert graph.vertex_position.tolist() == [0, 2, 3]
+    table = maximum_likelihood_table(graph)
+    planes = table_planes(graph, table)
+    addresses = np.arange(16)
+    vertices = (addresses & 1) | (addresses >> 2 & 1) << 1 | (addresses >> 3 & 1) << 2
+    assert [int(planes[0, 0]) >> int(a) & 1 for a in addresses] == table[vertices].tolist()

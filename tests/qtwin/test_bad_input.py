@@ -1,0 +1,256 @@
+"""Whatever goes wrong ends in one clear message and a non-zero exit, with what was done so far in the report."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bridge.links.base import Deadlines
+from bridge.loop import LoopRun, LoopSettings, run_loop
+from qtwin.embedded import embedded_twin
+from tests.qtwin.conftest import Qtwin
+from twin.client import TwinClient
+
+BROKEN = Path(__file__).parent.parent / "bridge" / "broken" / "broken.sv"
+RUN = ("--code", "repetition", "--noise", "uniform:0.01", "--shots", "2000")
+
+
+def broken_decoder(qtwin: Qtwin, mode: int, **changes: Any) -> Path:
+    """A manifest around broken.sv that fits the repetition d=3 session of RUN."""
+    good = qtwin.loop(*RUN, "--link", "software")
+    assert good.result is not None
+    graph_hash = int(good.result["decoder_metrics"]["graph_hash"], 16)
+    manifest = {
+        "name": "broken",
+        "top": "broken",
+        "sources": ["broken.sv"],
+        "parameters": {"GraphHash": graph_hash, "Mode": mode},
+        "graph_hash": graph_hash,
+        "num_stabilizers": 2,
+        "num_data_qubits": 3,
+        "num_observables": 1,
+        "rounds": 3,
+        **changes,
+    }
+    folder = qtwin.folder / "broken"
+    folder.mkdir()
+    shutil.copy(BROKEN, folder)
+    (folder / "decoder.yaml").write_text(yaml.safe_dump(manifest))
+    return folder
+
+
+def test_unknown_decoder_is_named_with_those_there_are(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--decoder", "tabel")
+    assert outcome.code == 1
+    assert "there is no decoder 'tabel': expected table" in outcome.message
+    assert "Traceback" not in outcome.errors
+
+
+def test_unknown_link_is_named_with_those_there_are(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--link", "telepathy")
+    assert outcome.code == 1
+    assert "there is no link 'telepathy': expected one of software, verilated, cocotb" in outcome.message
+
+
+def test_manifest_with_a_missing_file_names_the_file(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0, sources=["broken.sv", "lost.sv"])))
+    assert outcome.code == 1
+    assert "sources names 'lost.sv', but there is no file" in outcome.message
+
+
+def test_manifest_with_an_unknown_key_names_the_key(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0, sauces=["broken.sv"])))
+    assert outcome.code == 1
+    assert "sauces: Extra inputs are not permitted" in outcome.message
+
+
+def test_decoder_for_another_code_is_refused(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0)), "--rounds", "4")
+    assert outcome.code == 1
+    assert "made for another problem: rounds 3, not 4" in outcome.message
+
+
+def test_decoder_whose_register_shows_another_graph_is_refused(qtwin: Qtwin) -> None:
+    folder = broken_decoder(qtwin, 0)
+    manifest = yaml.safe_load((folder / "decoder.yaml").read_text())
+    manifest["parameters"]["GraphHash"] = 5
+    (folder / "decoder.yaml").write_text(yaml.safe_dump(manifest))
+    outcome = qtwin.loop(*RUN, "--decoder", str(folder))
+    assert outcome.code == 1
+    assert "was built for graph 0x00000005" in outcome.message
+
+
+@pytest.mark.parametrize("link", ["verilated", "cocotb:verilator", "cocotb:icarus"])
+def test_rtl_that_does_not_compile_shows_the_tool_s_error(qtwin: Qtwin, link: str) -> None:
+    folder = broken_decoder(qtwin, 0)
+    source = folder / "broken.sv"
+    source.write_text(source.read_text().replace("assign s_axis_tready = Mode != 1;", "assign s_axis_tready = Mode !="))
+    outcome = qtwin.loop(*RUN, "--decoder", str(folder), "--link", link)
+    assert outcome.code == 1
+    assert "does not compile" in outcome.message
+    assert "broken.sv" in outcome.message
+    assert "Traceback" not in outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        (0, "gave 0 of 2000 answers and took 16000 of 16000 words"),
+        (1, "gave 0 of 2000 answers and took 0 of 16000 words"),
+        (2, "is not qds1"),
+        (3, "each answer must carry its shot's tag"),
+    ],
+)
+def test_decoder_that_misbehaves_is_described(qtwin: Qtwin, mode: int, message: str) -> None:
+    outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, mode)))
+    assert outcome.code == 1
+    assert message in outcome.message
+    assert outcome.result is not None
+    assert outcome.result["qec_metrics"]["shots"] == 0
+
+
+def test_simulator_that_is_not_installed_is_named_with_the_remedy(qtwin: Qtwin, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    outcome = qtwin.loop(*RUN, "--link", "cocotb:icarus", PATH=str(tools))
+    assert outcome.code == 1
+    assert "Icarus Verilog is not installed; on Debian or Ubuntu: apt-get install iverilog" in outcome.message
+
+
+def test_wrong_password_is_said_once(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, QTWIN_PASSWORD="wrong")
+    assert outcome.code == 1
+    assert "401" in outcome.message
+    assert "Traceback" not in outcome.errors
+
+
+def test_nobody_at_the_url_is_said_once(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, QTWIN_URL="http://127.0.0.1:9")
+    assert outcome.code == 1
+    assert "http://127.0.0.1:9" in outcome.message
+    assert "Traceback" not in outcome.errors
+
+
+def test_distance_that_is_no_distance_is_refused_by_the_twin_s_words(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--distance", "4")
+    assert outcome.code == 1
+    assert "422" in outcome.message
+    assert "distance" in outcome.message
+
+
+class KillAfter:
+    """A watcher that ends a process once so many shots are done."""
+
+    def __init__(self, num_shots: int, kill: Any) -> None:
+        self._num_shots = num_shots
+        self._kill = kill
+
+    def stage(self, text: str) -> None:
+        """Nothing to see."""
+
+    def shots(self, done: int, total: int) -> None:
+        """Kill when it is time."""
+        del total
+        if done >= self._num_shots and self._kill is not None:
+            self._kill()
+            self._kill = None
+
+
+def small_run(**changes: Any) -> LoopSettings:
+    fields: dict[str, Any] = {
+        "code": "repetition",
+        "backend_id": "repetition29_like",
+        "noise": "uniform:0.01",
+        "shots": 2000,
+        "chunk_shots": 100,
+        "deadlines": Deadlines(exchange_s=30),
+    }
+    return LoopSettings(**{**fields, **changes})
+
+
+def children_of(process_id: int) -> list[int]:
+    listing = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process_id)], capture_output=True, text=True, check=False
+    )
+    return [int(line) for line in listing.stdout.split()]
+
+
+def test_twin_that_goes_away_leaves_the_shots_done_so_far(tmp_path: Path) -> None:
+    def kill_twin() -> None:
+        for child in children_of(os.getpid()):
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            if str(tmp_path / "gone").encode() in command:
+                os.kill(child, signal.SIGKILL)
+
+    with (
+        embedded_twin(tmp_path / "gone") as address,
+        TwinClient(address.url, address.email, address.password) as client,
+    ):
+        run: LoopRun = run_loop(small_run(link="software"), client, KillAfter(500, kill_twin), tmp_path)
+    assert run.error is not None
+    assert "twin" in str(run.error)
+    assert run.setup is not None
+    assert 500 <= run.setup.tally.num_shots < 2000
+
+
+def test_simulation_that_is_killed_leaves_the_shots_done_so_far(qtwin: Qtwin, tmp_path: Path) -> None:
+    def kill_simulation() -> None:
+        for child in children_of(os.getpid()):
+            if b"bridge.links.cosim.simulate" in Path(f"/proc/{child}/cmdline").read_bytes():
+                for simulation in children_of(child):
+                    os.kill(simulation, signal.SIGKILL)
+
+    with TwinClient(qtwin.address.url, qtwin.address.email, qtwin.address.password) as client:
+        run = run_loop(small_run(link="cocotb:verilator"), client, KillAfter(300, kill_simulation), tmp_path)
+    assert "simulation ended" in str(run.error)
+    assert run.setup is not None
+    assert 300 <= run.setup.tally.num_shots < 2000
+
+
+def test_command_that_is_killed_leaves_no_process_behind(qtwin: Qtwin) -> None:
+    arguments = [sys.executable, "-m", "qtwin", "loop", *RUN, "--shots", "1000000", "--link", "cocotb:verilator"]
+    environment = qtwin.environment()
+    del environment["QTWIN_URL"]
+    process = subprocess.Popen(arguments, cwd=qtwin.folder, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: len(descendants(process.pid)) >= 3)
+        family = descendants(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    wait_for(lambda: not any(is_running(child) for child in family))
+
+
+def descendants(process_id: int) -> list[int]:
+    found = children_of(process_id)
+    return found + [deeper for child in found for deeper in descendants(child)]
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition: Any, limit_s: float = 90.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def test_result_of_a_run_that_was_cut_short_says_why(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0)))
+    (report,) = (path for path in (qtwin.folder / "runs").iterdir() if "broken" in path.name)
+    result = json.loads((report / "result.json").read_text())
+    assert result["error"]["type"] == "DecoderSilentError"
+    assert outcome.result == result

@@ -1,0 +1,81 @@
+"""`qtwin loop` as a user runs it, against a served twin."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.qtwin.conftest import Qtwin
+
+SHOTS = 3000
+SAME = ("--code", "surface", "--noise", "uniform:0.01", "--shots", str(SHOTS), "--seed", "11")
+
+
+def report_of(folder: Path) -> Path:
+    (report,) = (folder / "runs").iterdir()
+    return report
+
+
+def test_loop_closes_and_writes_the_report(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*SAME, "--trace", "17")
+    assert outcome.code == 0, outcome.errors
+    assert outcome.result is not None
+    assert outcome.result["error"] is None
+    assert outcome.result["telemetry"]["metric_source"] == "decoder"
+    decoder, qec = outcome.result["decoder_metrics"], outcome.result["qec_metrics"]
+    assert decoder["link"] == "verilated"
+    assert decoder["latency_cycles"]["min"] == decoder["latency_cycles"]["max"] == 4
+    assert decoder["latency_ns"]["max"] == pytest.approx(40)
+    assert qec["shots"] == SHOTS
+    # Circuit noise of 1% on the d=3 surface code: about 0.1 logical errors a shot, twice that undecoded.
+    assert 0.02 < qec["logical_error_rate"] < 0.2
+    report = report_of(qtwin.folder)
+    names = {path.name for path in report.iterdir()}
+    assert {"result.json", "wrong_shots.jsonl", "report.png"} <= names
+    (waveform,) = report.glob("shot_17.*")
+    assert waveform.stat().st_size > 1000
+    wrong = [json.loads(line) for line in (report / "wrong_shots.jsonl").read_text().splitlines()]
+    assert len(wrong) == qec["logical_errors"]
+    assert all(shot["observables"] != shot["decoder_flips"] for shot in wrong)
+
+
+def test_the_same_seed_gives_the_same_bytes_over_every_link(qtwin: Qtwin) -> None:
+    digests, errors, latencies = {}, {}, {}
+    for link in ("software", "verilated", "cocotb:verilator", "cocotb:icarus"):
+        outcome = qtwin.loop(*SAME, "--shots", "500", "--link", link)
+        assert outcome.code == 0, outcome.errors
+        assert outcome.result is not None
+        digests[link] = outcome.result["digests"]
+        errors[link] = outcome.result["qec_metrics"]["logical_errors"]
+        latencies[link] = outcome.result["decoder_metrics"]["latency_cycles"]
+    assert all(digest == digests["software"] for digest in digests.values())
+    assert len(set(errors.values())) == 1
+    assert latencies["software"] is None
+    assert latencies["verilated"] == latencies["cocotb:verilator"] == latencies["cocotb:icarus"]
+
+
+def test_another_seed_gives_other_shots_and_the_chunk_size_does_not(qtwin: Qtwin) -> None:
+    def digest(*arguments: str) -> str:
+        outcome = qtwin.loop(*SAME, *arguments, "--link", "software")
+        assert outcome.code == 0, outcome.errors
+        assert outcome.result is not None
+        return str(outcome.result["digests"]["syndromes_sha256"])
+
+    whole = digest()
+    assert digest("--chunk", "97") == whole
+    assert digest("--seed", "12") != whole
+
+
+def test_pymatching_as_the_decoder_agrees_with_itself(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*SAME, "--decoder", "pymatching", "--code", "repetition")
+    assert outcome.code == 0, outcome.errors
+    assert outcome.result is not None
+    assert outcome.result["qec_metrics"]["agreement"] == 1
+    assert outcome.result["decoder_metrics"]["latency_cycles"] is None
+
+
+def test_table_is_no_worse_than_pymatching_at_100000_shots(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop("--noise", "uniform:0.005", "--shots", "100000", "--seed", "5")
+    assert outcome.code == 0, outcome.errors
+    assert outcome.result is not None
+    assert outcome.result["qec_metrics"]["logical_errors"] <= outcome.result["reference"]["logical_errors"]
