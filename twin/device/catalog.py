@@ -133,6 +133,7 @@ def _device(reader: _Reader, entry: BackendEntry) -> Device:
         durations=Durations(model.durations_ns.single_qubit, model.durations_ns.measure, model.durations_ns.reset),
         qubits=_qubits(noise_path, noise, model.n_qubits),
         edges=edges,
+        schedule=model.schedule,
         drift=DriftSettings(**noise.drift.model_dump()),
         scheduler=SchedulerSettings(**scheduler.model_dump()),
     )

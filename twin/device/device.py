@@ -92,6 +92,7 @@ class Device:
     durations: Durations
     qubits: tuple[QubitCalibration, ...]
     edges: Mapping[tuple[int, int], EdgeCalibration]
+    schedule: str = "asap"
     drift: DriftSettings = field(default_factory=DriftSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
 
@@ -127,6 +128,7 @@ class Device:
         return self.summary() | {
             "qubit_positions": [list(position) for position in self.qubit_positions],
             "dt_ns": self.dt_ns,
+            "schedule": self.schedule,
             "durations_ns": {
                 "single_qubit": self.durations.single_qubit_ns,
                 "rz": 0.0,

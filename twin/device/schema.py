@@ -66,6 +66,7 @@ class DeviceModel(Strict):
     max_circuits_per_job: Annotated[int, Field(ge=1)]
     dt_ns: Positive = 1.0
     durations_ns: DurationsModel
+    schedule: Literal["asap", "alap"] = "asap"
 
 
 class DeviceFile(Strict):

@@ -56,6 +56,7 @@ class NoiseSnapshot:
     backend_id: str
     scenario: str | None
     two_qubit_gate: str
+    schedule: str
     single_qubit_ns: float
     measure_ns: float
     reset_ns: float
@@ -114,6 +115,7 @@ def compose(
         "backend_id": device.backend_id,
         "scenario": scenario.name if scenario else None,
         "two_qubit_gate": device.two_qubit_gate,
+        "schedule": device.schedule,
         "single_qubit_ns": device.durations.single_qubit_ns,
         "measure_ns": device.durations.measure_ns if integration_ns is None else integration_ns,
         "reset_ns": device.durations.reset_ns,
@@ -132,6 +134,7 @@ def _content(snapshot: NoiseSnapshot) -> dict[str, Any]:
         "backend_id": snapshot.backend_id,
         "scenario": snapshot.scenario,
         "two_qubit_gate": snapshot.two_qubit_gate,
+        "schedule": snapshot.schedule,
         "single_qubit_ns": snapshot.single_qubit_ns,
         "measure_ns": snapshot.measure_ns,
         "reset_ns": snapshot.reset_ns,

@@ -55,11 +55,20 @@ class _Cluster:
 
 def exact_distribution(program: Program, schedule: Schedule, matrices: TransferMatrices) -> Distribution:
     """Distribution of the recorded classical bits; bits never written are left out (they are 0)."""
-    return _Run(program, schedule, matrices).distribution()
+    return _Run(program, schedule, matrices, keep=False).distribution()
+
+
+def exact_state(program: Program, schedule: Schedule, matrices: TransferMatrices) -> tuple[tuple[int, ...], Matrix]:
+    """The state after a program without measurements.
+
+    Returns the qubits, ascending, and all their Pauli expectations: shape (4,) * len(qubits), axes I, X, Y, Z.
+    """
+    return _Run(program, schedule, matrices, keep=True).state()
 
 
 class _Run:
-    def __init__(self, program: Program, schedule: Schedule, matrices: TransferMatrices) -> None:
+    def __init__(self, program: Program, schedule: Schedule, matrices: TransferMatrices, keep: bool) -> None:
+        self._keep = keep
         self._program = program
         self._schedule = schedule
         self._matrices = matrices
@@ -85,6 +94,19 @@ class _Run:
         return following
 
     def distribution(self) -> Distribution:
+        self._run()
+        return self._collected()
+
+    def state(self) -> tuple[tuple[int, ...], Matrix]:
+        self._run()
+        qubits = self._program.active_qubits()
+        labels: list[Label] = [("q", qubit) for qubit in qubits]
+        for label in labels:
+            self._replace(self._cluster(label), [label], self._take_pending(label[1]), [label])
+        merged = self._merged(labels)
+        return qubits, merged.front(labels).reshape((4,) * len(labels))
+
+    def _run(self) -> None:
         for index, op in enumerate(self._program.operations):
             if index in self._folded:
                 continue
@@ -97,7 +119,6 @@ class _Run:
             elif op.name != "barrier":
                 self._gather(op.qubits[0], self._single(op))
             self._wait(index, op)
-        return self._collected()
 
     def _single(self, op: Operation) -> Matrix:
         """The 4 x 4 matrix of a one-qubit operation."""
@@ -161,7 +182,7 @@ class _Run:
         """What becomes of a qubit after a two-qubit gate: it stays, is measured for good, or is never used again."""
         next_index = self._next_index.get((index, qubit))
         if next_index is None:
-            return _TRACE, []
+            return (_IDENTITY, [("q", qubit)]) if self._keep else (_TRACE, [])
         op = self._program.operations[next_index]
         position = self._program.operations[index].qubits.index(qubit)
         is_last = self._last_use[qubit] == next_index

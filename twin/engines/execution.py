@@ -19,7 +19,7 @@ from twin.engines.errors import CircuitError
 from twin.engines.limits import DEFAULT_LIMITS, CircuitLimits
 from twin.engines.native import qubits_of
 from twin.engines.preparation import MemoryCircuit, PreparedCircuit
-from twin.engines.program import Program, schedule_alap
+from twin.engines.program import Program, schedule
 from twin.engines.sampling import (
     Bits,
     KeyFormat,
@@ -161,20 +161,20 @@ def execute(
 def _run_program(
     program: Program, engine: str, snapshot: NoiseSnapshot, shots: int, seed: int, memory: bool
 ) -> _Outcome:
-    schedule = schedule_alap(program.operations, snapshot)
+    timing = schedule(program.operations, snapshot)
     keys = KeyFormat([size for _, size in program.registers])
     if engine == "stabilizer":
-        bits, approximations = run_clifford(program, schedule, snapshot, shots, seed)
+        bits, approximations = run_clifford(program, timing, snapshot, shots, seed)
         listed = memory_of_bits(bits, keys) if memory else None
-        return _Outcome(counts_of_bits(bits, keys), listed, schedule.total_ns, approximations)
-    distribution = exact_distribution(program, schedule, transfer_matrices(snapshot))
+        return _Outcome(counts_of_bits(bits, keys), listed, timing.total_ns, approximations)
+    distribution = exact_distribution(program, timing, transfer_matrices(snapshot))
     rng = np.random.Generator(np.random.PCG64(seed))
     if fits_codes(program.num_clbits):
         codes = sampled_codes(distribution, shots, rng)
         listed = memory_of_codes(codes, keys) if memory else None
-        return _Outcome(counts_of_codes(codes, keys), listed, schedule.total_ns)
+        return _Outcome(counts_of_codes(codes, keys), listed, timing.total_ns)
     bits = sampled_bits(distribution, program.num_clbits, shots, rng)
-    return _Outcome(counts_of_bits(bits, keys), memory_of_bits(bits, keys) if memory else None, schedule.total_ns)
+    return _Outcome(counts_of_bits(bits, keys), memory_of_bits(bits, keys) if memory else None, timing.total_ns)
 
 
 def _run_stim(

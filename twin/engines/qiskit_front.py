@@ -228,6 +228,8 @@ def _operation(
     operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], condition: Condition | None
 ) -> Operation:
     params = tuple(float(param) for param in operation.params)
+    if not all(math.isfinite(param) for param in params):
+        raise CircuitError(f"{operation.name} has a parameter that is not finite")
     if operation.name == "delay":
         scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[operation.unit]
         params = (params[0] * scale,)

@@ -8,7 +8,7 @@ from twin.engines.errors import CircuitError
 from twin.engines.limits import CircuitLimits
 
 _COMMENT = re.compile(r"//[^\n]*")
-_INCLUDE = re.compile(r'\binclude\s*("[^"\n]*"|\'[^\'\n]*\'|[^;\n]{0,80})')
+_INCLUDE = re.compile(r'\binclude\b\s*("[^"\n]*"|\'[^\'\n]*\'|[^;\n]{0,80})')
 _REGISTER = re.compile(r"\b(qreg|creg)\s+[A-Za-z_]\w*\s*\[\s*(\d{1,18})\s*\]")
 _OPAQUE = re.compile(r"\bopaque\b")
 _NEGATIONS = re.compile(r"[-+^\s]{16,}")
