@@ -37,7 +37,7 @@ def simulate(
     *,
     top: str,
     sources: Sequence[Path],
-    test_module: str,
+    test_module: str | Sequence[str],
     scratch: Path,
     parameters: Mapping[str, int | str] | None = None,
     environment: Mapping[str, str] | None = None,

@@ -20,6 +20,7 @@ In a cocotb test, for a decoder with whatever signal names (here `in_*` and `out
 from bridge.testbench.scoreboard import Score, Scoreboard, ScoreboardError
 from bridge.testbench.shots import CorrectionSink, SyndromeSource, recorded_shots, session_shots
 from bridge.testbench.stream import (
+    Pause,
     StreamProtocolError,
     StreamSignals,
     StreamSink,
@@ -32,6 +33,7 @@ from bridge.testbench.stream import (
 
 __all__ = [
     "CorrectionSink",
+    "Pause",
     "Score",
     "Scoreboard",
     "ScoreboardError",

@@ -38,6 +38,11 @@ class Scoreboard:
         """Add messages of a model; the latency in them does not matter."""
         self._expected.extend(messages)
 
+    @property
+    def expected(self) -> tuple[Message, ...]:
+        """What has still to come, in order."""
+        return tuple(self._expected)
+
     def expect_corrections(self, observable_flips: ArrayLike, first_shot: int = 0, status: int = 0) -> None:
         """Add one CORRECTION per shot: observable_flips is 0/1 of shape (shots, observables)."""
         for shot, flips in enumerate(np.atleast_2d(np.asarray(observable_flips)), start=first_shot):

@@ -1,0 +1,125 @@
+"""Clock, reset, streams and model around decoder_top, and random stimulus for it."""
+
+import os
+from random import Random
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+from numpy.typing import NDArray
+
+from bridge.testbench import (
+    CorrectionSink,
+    Pause,
+    Scoreboard,
+    StreamSignals,
+    StreamSource,
+    SyndromeSource,
+    never,
+)
+from cocotb_tests.decoders import DECODERS
+from qds1 import Kind, Message, encode_event_shots, encode_shots, header, unpack_bits
+
+PERIOD_NS = 10
+IDLE_INPUTS = (
+    "s_axil_awaddr",
+    "s_axil_awvalid",
+    "s_axil_wdata",
+    "s_axil_wstrb",
+    "s_axil_wvalid",
+    "s_axil_bready",
+    "s_axil_araddr",
+    "s_axil_arvalid",
+    "s_axil_rready",
+)
+
+
+class Testbench:
+    """One decoder_top under test.
+
+    Attributes:
+        model: answers what the decoder should; shares nothing with the simulation.
+        accepted_cycle, header_cycle: cycle numbers of every accepted input word and of the first cycle of every
+            response, for the latency.
+    """
+
+    def __init__(self, dut: Any, *, source_pause: Pause = never, sink_pause: Pause = never) -> None:
+        self.dut = dut
+        self.random = Random(cocotb.RANDOM_SEED)
+        self.decoder = DECODERS[os.environ["DECODER"]]()
+        self.model = self.decoder.model()
+        for name in IDLE_INPUTS:
+            getattr(dut, name).value = 0
+        dut.rst_ni.value = 0
+        Clock(dut.clk_i, PERIOD_NS, unit="ns").start()
+        self.stream = StreamSource(StreamSignals.of(dut, "s_axis"), dut.clk_i, pause=source_pause)
+        self.source = SyndromeSource(self.stream)
+        self.sink = CorrectionSink(StreamSignals.of(dut, "m_axis"), dut.clk_i, pause=sink_pause)
+        self.scoreboard = Scoreboard()
+        self.num_expected = 0
+
+    async def reset(self, cycles: int = 3) -> None:
+        """Hard reset; what was in flight is dropped on both sides."""
+        self.dut.rst_ni.value = 0
+        self.stream.drop()
+        self.sink.drop()
+        await ClockCycles(self.dut.clk_i, cycles)
+        self.dut.rst_ni.value = 1
+        await RisingEdge(self.dut.clk_i)
+        self.model = self.decoder.model()
+        self.scoreboard = Scoreboard()
+        self.num_expected = 0
+
+    def send(self, words: NDArray[np.uint32] | list[int]) -> None:
+        """Queue words for the decoder and the model's answers for the scoreboard."""
+        flat = [int(word) for word in np.asarray(words, dtype=np.uint32).ravel()]
+        self.stream.send(flat)
+        expected = self.model.respond(flat)
+        self.num_expected += len(expected)
+        self.scoreboard.expect(expected)
+
+    async def finish(self, timeout_ns: int = 400_000) -> list[int]:
+        """Wait for every expected answer and check all; then nothing may be left. Returns the latencies."""
+        answers = await self.sink.answers(self.num_expected, timeout_ns)
+        self.num_expected = 0
+        self.scoreboard.check(answers)
+        await self.stream.drained(timeout_ns)
+        await ClockCycles(self.dut.clk_i, 40)
+        assert not self.sink.messages
+        assert not self.sink.in_message
+        assert self.dut.m_axis_tvalid.value == 0
+        return list(self.scoreboard.finish().latencies_cycles)
+
+    # ---- stimulus
+
+    def shots(self, count: int, first_shot: int = 0) -> NDArray[np.uint32]:
+        """Random raw shots: uint32, shape (shots, words)."""
+        shape, generator = self.decoder.constants.shape, np.random.default_rng(self.random.getrandbits(32))
+        rounds = self.decoder.constants.max_rounds
+        syndromes = generator.integers(0, 2, (count, rounds, shape.num_stabilizers), dtype=np.uint8)
+        data = generator.integers(0, 2, (count, shape.num_data_qubits), dtype=np.uint8)
+        return encode_shots(syndromes, data, first_shot)
+
+    def event_shots(self, count: int, first_shot: int = 0) -> NDArray[np.uint32]:
+        """Random shots of detection events: uint32, shape (shots, words)."""
+        generator = np.random.default_rng(self.random.getrandbits(32))
+        layers = self.decoder.num_layers
+        events = generator.integers(0, 2, (count, layers, self.decoder.constants.shape.num_stabilizers), dtype=np.uint8)
+        return encode_event_shots(events, first_shot)
+
+
+def write_register(address: int, value: int, tag: int = 0) -> list[int]:
+    """Words of a WRITE message."""
+    return [header(Kind.WRITE, 2, tag), address, value]
+
+
+def read_register(address: int, tag: int = 0) -> list[int]:
+    """Words of a READ message."""
+    return [header(Kind.READ, 1, tag), address]
+
+
+def flips_of(message: Message, num_observables: int) -> list[int]:
+    """Observable flips of a CORRECTION."""
+    return unpack_bits(np.array(message.payload[:-2], dtype=np.uint32), num_observables).tolist()
