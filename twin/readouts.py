@@ -12,15 +12,14 @@ from twin.device.snapshot import NoiseSnapshot
 from twin.errors import ConflictError, DeadlineError
 from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
 from twin.jobs.model import JobRequest
-
-ROUND_SEED_STEP = 0x9E3779B97F4A7C15  # spreads consecutive rounds over the seeds (golden ratio, 64 bits)
+from twin.jobs.worker import circuit_seed
 
 
 async def schedule_readout(
     executor: Executor, backends: Backends, backend_id: str, stored: dict[str, Any], round_index: int
 ) -> list[int]:
     """One outcome per qubit, index 0 first. Raises ConflictError with the reason when it cannot be run."""
-    seed = (stored["seed"] + round_index * ROUND_SEED_STEP) % 2**63
+    seed = circuit_seed(stored["seed"], round_index)
     request = JobRequest(backend_id, (stored["circuit"],), 1, seed, True)
     task = await backends.run_task("readout", request)
     try:

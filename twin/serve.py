@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import socket
 import sys
@@ -15,10 +16,12 @@ from typing import Literal
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.app import create_app, create_gateway, create_twin
 from twin.errors import ConflictError, DeadlineError, TwinError
 from twin.settings import Settings
+from twin.users import FirstAdmin, prepare_admin
 
 Kind = Literal["app", "twin", "gateway"]
 MAKERS: dict[Kind, Callable[[Settings], FastAPI]] = {"app": create_app, "twin": create_twin, "gateway": create_gateway}
@@ -35,6 +38,28 @@ class TlsFiles:
     key: Path
 
 
+class _Watched:
+    """An application that remembers why it did not start, in place of a traceback in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.failure: TwinError | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_traceback(message: Message) -> None:
+            error = sys.exc_info()[1]
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, TwinError):
+                self.failure = error
+                message = {"type": message["type"]}
+            await send(message)
+
+        await self._app(scope, receive, send_without_traceback)
+
+
 class Server(uvicorn.Server):
     """uvicorn, telling when it is ready, and ending open event streams before it waits for them."""
 
@@ -42,9 +67,17 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_ready = on_ready
 
+    @property
+    def start_error(self) -> TwinError:
+        """Why it did not start."""
+        failure = getattr(self.config.app, "failure", None)
+        return failure or TwinError("the twin did not start; its log says why")
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            gc.collect()
+            gc.freeze()  # what is there now stays: collections need not look at it again
             self._on_ready(self.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -67,6 +100,7 @@ def run(
     kind: Kind = "app",
     ready: Callable[[int], None] | None = None,
     ready_file: Path | None = None,
+    first_admin: Callable[[FirstAdmin], None] | None = None,
     tls: TlsFiles | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -77,6 +111,7 @@ def run(
         kind: gateway and twin, or one of them alone.
         ready: called with the actual port once requests are answered.
         ready_file: gets the actual port then, for another process to wait for.
+        first_admin: told of the admin when it is made now, with its password if that was generated.
         tls: serve https.
 
     Raises:
@@ -94,10 +129,12 @@ def run(
 
     configure_logging(settings.log_level)
     server, listener = _make_server(settings, host, port, kind, announce, tls)
+    if kind != "twin" and (admin := prepare_admin(settings)) is not None and first_admin is not None:
+        first_admin(admin)
     with listener:
         server.run(sockets=[listener])
     if not server.started:
-        raise _start_error(server)
+        raise server.start_error
 
 
 @contextlib.contextmanager
@@ -144,7 +181,7 @@ def _make_server(
     tls: TlsFiles | None,
 ) -> tuple[Server, socket.socket]:
     config = uvicorn.Config(
-        MAKERS[kind](settings),
+        _Watched(MAKERS[kind](settings)),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -183,11 +220,6 @@ def _wait_until(ready: threading.Event, thread: threading.Thread, server: Server
     while not ready.wait(0.05):
         waited_s += 0.05
         if not thread.is_alive():
-            raise _start_error(server)
+            raise server.start_error
         if waited_s > START_DEADLINE_S:
             raise DeadlineError(f"the twin did not start within {START_DEADLINE_S:g} s")
-
-
-def _start_error(server: Server) -> TwinError:
-    failure = getattr(server.lifespan, "failure", None)
-    return failure if isinstance(failure, TwinError) else TwinError("the twin did not start; its log says why")

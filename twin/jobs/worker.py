@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twin.engines import PreparedCircuit
 
 NICENESS = 10
+SEED_STEP = 0x9E3779B97F4A7C15  # spreads consecutive indices over the seeds (golden ratio, 64 bits)
 PARENT_CHECK_INTERVAL_S = 1.0
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -43,13 +44,11 @@ def start(memory_bytes: int) -> None:
 
 def check(task: CheckTask) -> list[CircuitFault]:
     """Parse and transpile each circuit; the faults of those that do not fit."""
-    from twin.engines import CircuitError
-
     faults = []
     for index, circuit in enumerate(task.circuits):
         try:
             _prepared(task.device, circuit)
-        except CircuitError as error:
+        except TwinError as error:
             faults.append(CircuitFault(index, str(error)))
         except MemoryError:
             faults.append(CircuitFault(index, "needs more memory than a worker may use"))
@@ -57,17 +56,19 @@ def check(task: CheckTask) -> list[CircuitFault]:
 
 
 def run(task: RunTask) -> RunOutcome:
-    """Run a job's circuits under one snapshot. Circuit i's generator is seeded by (seed, i)."""
+    """Run a job's circuits under one snapshot."""
     from twin.engines import execute
 
     begun = time.perf_counter()
-    results = []
+    device_time_s, results = 0.0, []
     try:
         snapshot = _snapshot(task.snapshot)
         for index, circuit in enumerate(task.circuits):
             prepared = _prepared(task.device, circuit)
-            outcome = execute(prepared, snapshot, task.shots, (task.seed, index), task.memory)
-            results.append({"circuit_index": index, "shots": task.shots, **outcome.to_dict()})
+            seed = circuit_seed(task.seed, index)
+            outcome = execute(prepared, snapshot, task.shots, seed, task.memory)
+            device_time_s += task.shots * (outcome.duration_ns + snapshot.reset_ns) * 1e-9
+            results.append({"circuit_index": index, **outcome.to_dict()})
         body = _document(task, snapshot, results)
     except TwinError as error:
         return RunOutcome(error=str(error), duration_s=time.perf_counter() - begun)
@@ -75,7 +76,12 @@ def run(task: RunTask) -> RunOutcome:
         return RunOutcome(
             error="the job needs more memory than a worker may use", duration_s=time.perf_counter() - begun
         )
-    return RunOutcome(document=body, duration_s=time.perf_counter() - begun)
+    return RunOutcome(body, None, time.perf_counter() - begun, device_time_s)
+
+
+def circuit_seed(seed: int, index: int) -> int:
+    """The seed of one circuit of a job; the first one's is the job's own."""
+    return (seed + index * SEED_STEP) % 2**63
 
 
 def _document(task: RunTask, snapshot: NoiseSnapshot, results: list[dict[str, object]]) -> bytes:

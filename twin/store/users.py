@@ -115,4 +115,4 @@ def revoke_family(connection: Connection, family_id: str, now: float) -> None:
 
 
 def _user(row: Row[Any] | None) -> User | None:
-    return None if row is None else User(*row._tuple())
+    return None if row is None else User(*tuple(row))
