@@ -93,9 +93,12 @@ def _draw_rates(axes: Any, setup: Setup) -> None:
         axes.annotate(f"{rate:.3e}", (place, rate), textcoords="offset points", xytext=(12, -4), fontsize=9)
     axes.set_xticks([0, 1], [setup.decoder.name, "pymatching"], fontsize=9)
     axes.set_xlim(-0.6, 1.8)
-    axes.set_ylim(bottom=0)
+    lowest = min(ours["logical_error_rate_95"][0], theirs["logical_error_rate_95"][0])
+    highest = max(ours["logical_error_rate_95"][1], theirs["logical_error_rate_95"][1])
+    margin = 0.3 * (highest - lowest)
+    axes.set_ylim(max(0.0, lowest - margin), highest + margin)
     axes.set_ylabel("logical errors per shot (95% interval)")
-    axes.set_title("on the same shots", fontsize=10)
+    axes.set_title(f"on the same shots, {ours['agreement']:.2%} of them decoded alike", fontsize=10)
     axes.grid(axis="y", alpha=0.3)
 
 

@@ -53,37 +53,29 @@ def print_run(console: Console, run: LoopRun) -> None:
         f"[bold]{session['code_family']} d={session['code_distance']}[/], {session['rounds']} rounds, memory "
         f"{session['basis']}, on {session['backend_id']} ({session['layout']} layout, noise {run.settings.noise})"
     )
-    console.print(_rates_table(run, found))
-    console.print(_timing_table(found["decoder_metrics"]))
+    console.print(_table(run, found))
 
 
-def _rates_table(run: LoopRun, found: dict[str, Any]) -> Table:
+def _table(run: LoopRun, found: dict[str, Any]) -> Table:
+    """This decoder beside the reference, a row a figure, within 80 columns."""
     assert run.setup is not None
-    qec, reference = found["qec_metrics"], run.setup.tally.reference_metrics()
-    table = Table("decoder", "logical errors", "per shot", "95% interval", "per round")
-    for name, metrics in ((run.setup.decoder.name, qec), ("pymatching", reference)):
-        low, high = metrics["logical_error_rate_95"]
-        table.add_row(
-            name,
-            f"{metrics['logical_errors']:,} of {metrics['shots']:,}",
-            f"{metrics['logical_error_rate']:.3e}",
-            f"{low:.3e} to {high:.3e}",
-            f"{metrics['logical_error_rate_per_round']:.3e}",
-        )
-    return table
-
-
-def _timing_table(decoder: dict[str, Any]) -> Table:
-    table = Table("link", "simulator", "latency, cycles (p50 / p99 / max)", "latency, ns", "ns per round", "shots/s")
+    reference = run.setup.tally.reference_metrics()
+    table = Table("", run.setup.decoder.name, "pymatching")
+    pairs = (found["qec_metrics"], reference)
+    table.add_row("logical errors", *(f"{m['logical_errors']:,} of {m['shots']:,}" for m in pairs))
+    table.add_row("a shot", *(f"{m['logical_error_rate']:.3e}" for m in pairs))
+    table.add_row("  95% interval", *("{:.3e} to {:.3e}".format(*m["logical_error_rate_95"]) for m in pairs))
+    table.add_row("a round", *(f"{m['logical_error_rate_per_round']:.3e}" for m in pairs), end_section=True)
+    decoder = found["decoder_metrics"]
+    table.add_row("link", " on ".join(filter(None, (decoder["link"], decoder["simulator"]))), "software")
     cycles, nanoseconds = decoder["latency_cycles"], decoder["latency_ns"]
-    table.add_row(
-        decoder["link"],
-        decoder["simulator"] or "-",
-        f"{cycles['p50']:.0f} / {cycles['p99']:.0f} / {cycles['max']:.0f}" if cycles else "-",
-        f"{nanoseconds['p50']:.0f} at {decoder['clock_mhz']:g} MHz" if nanoseconds else "-",
-        f"{decoder['ns_per_round']:.1f}" if nanoseconds else "-",
-        f"{decoder['shots_per_s']:,.0f}",
-    )
+    if cycles and nanoseconds:
+        table.add_row(
+            "latency, cycles", f"{cycles['p50']:.0f} p50, {cycles['p99']:.0f} p99, {cycles['max']:.0f} max", ""
+        )
+        table.add_row("latency, ns", f"{nanoseconds['p50']:.0f} p50 at {decoder['clock_mhz']:g} MHz", "")
+        table.add_row("  a round", f"{decoder['ns_per_round']:.1f}", "")
+    table.add_row("shots/s over the link", f"{decoder['shots_per_s']:,.0f}", "")
     return table
 
 

@@ -125,7 +125,8 @@ def _default_backend(code: str, distance: int) -> str:
 
 def new_report_folder(runs_dir: Path, settings: LoopSettings) -> Path:
     """A new folder named for the time and the run."""
-    decoder = Path(settings.decoder).resolve().parent.name if "/" in settings.decoder else settings.decoder
+    path = Path(settings.decoder)
+    decoder = path.resolve().parent.name if path.is_file() else path.name
     return _new_folder(runs_dir, f"{decoder}-{settings.code}-d{settings.distance}")
 
 

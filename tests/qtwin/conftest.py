@@ -1,19 +1,18 @@
 """One served twin for all tests of the command line, and a way to run the command as a user does."""
 
+import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from qtwin.cli import app
 from qtwin.embedded import TwinAddress, embedded_twin
-
-COMMAND_TIMEOUT_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -55,19 +54,16 @@ class Qtwin:
         return {**os.environ, **own, **changes}
 
     def loop(self, *arguments: str, **variables: str) -> Outcome:
-        """Run `qtwin loop` to its end."""
+        """Run `qtwin loop` to its end, in this process: importing everything anew takes longer than most runs."""
         result_file = self.folder / "result.json"
-        done = subprocess.run(
-            [sys.executable, "-m", "qtwin", "loop", "--json", str(result_file), *arguments],
-            cwd=self.folder,
-            env=self.environment(**variables),
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
+        with contextlib.chdir(self.folder):
+            done = CliRunner().invoke(
+                app, ["loop", "--json", str(result_file), *arguments], env=self.environment(**variables)
+            )
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
         result = json.loads(result_file.read_text()) if result_file.exists() else None
-        return Outcome(done.returncode, done.stdout, done.stderr, result)
+        return Outcome(done.exit_code, done.stdout, done.stderr, result)
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 """Whatever goes wrong ends in one clear message and a non-zero exit, with what was done so far in the report."""
 
+import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -140,7 +140,7 @@ def test_nobody_at_the_url_is_said_once(qtwin: Qtwin) -> None:
 
 
 def test_distance_that_is_no_distance_is_refused_by_the_twin_s_words(qtwin: Qtwin) -> None:
-    outcome = qtwin.loop(*RUN, "--distance", "4")
+    outcome = qtwin.loop(*RUN, "--distance", "1")
     assert outcome.code == 1
     assert "422" in outcome.message
     assert "distance" in outcome.message
@@ -176,19 +176,19 @@ def small_run(**changes: Any) -> LoopSettings:
     return LoopSettings(**{**fields, **changes})
 
 
-def children_of(process_id: int) -> list[int]:
-    listing = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process_id)], capture_output=True, text=True, check=False
-    )
-    return [int(line) for line in listing.stdout.split()]
+def kill_descendants(marker: str) -> None:
+    """Kill every process below this one whose command line has the marker, and what it started."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(marker in argument for argument in process.cmdline()):
+                for child in process.children(recursive=True):
+                    child.kill()
+                process.kill()
 
 
 def test_twin_that_goes_away_leaves_the_shots_done_so_far(tmp_path: Path) -> None:
     def kill_twin() -> None:
-        for child in children_of(os.getpid()):
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if str(tmp_path / "gone").encode() in command:
-                os.kill(child, signal.SIGKILL)
+        kill_descendants(str(tmp_path / "gone"))
 
     with (
         embedded_twin(tmp_path / "gone") as address,
@@ -203,10 +203,7 @@ def test_twin_that_goes_away_leaves_the_shots_done_so_far(tmp_path: Path) -> Non
 
 def test_simulation_that_is_killed_leaves_the_shots_done_so_far(qtwin: Qtwin, tmp_path: Path) -> None:
     def kill_simulation() -> None:
-        for child in children_of(os.getpid()):
-            if b"bridge.links.cosim.simulate" in Path(f"/proc/{child}/cmdline").read_bytes():
-                for simulation in children_of(child):
-                    os.kill(simulation, signal.SIGKILL)
+        kill_descendants("bridge.links.cosim.simulate")
 
     with TwinClient(qtwin.address.url, qtwin.address.email, qtwin.address.password) as client:
         run = run_loop(small_run(link="cocotb:verilator"), client, KillAfter(300, kill_simulation), tmp_path)
@@ -220,25 +217,15 @@ def test_command_that_is_killed_leaves_no_process_behind(qtwin: Qtwin) -> None:
     environment = qtwin.environment()
     del environment["QTWIN_URL"]
     process = subprocess.Popen(arguments, cwd=qtwin.folder, env=environment, stdout=subprocess.DEVNULL)
+    family = []
     try:
-        wait_for(lambda: len(descendants(process.pid)) >= 3)
-        family = descendants(process.pid)
+        wait_for(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 4)
+        family = psutil.Process(process.pid).children(recursive=True)
     finally:
         process.kill()
         process.wait()
-    wait_for(lambda: not any(is_running(child) for child in family))
-
-
-def descendants(process_id: int) -> list[int]:
-    found = children_of(process_id)
-    return found + [deeper for child in found for deeper in descendants(child)]
-
-
-def is_running(process_id: int) -> bool:
-    try:
-        return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
 
 
 def wait_for(condition: Any, limit_s: float = 90.0) -> None:

@@ -28,7 +28,7 @@ class SessionStream:
     def open(cls, url: str, token: str, timeout_s: float) -> SessionStream:
         """Raises TwinApiError when the twin refuses, TwinUnreachableError when it does not answer."""
         try:
-            connection = connect(
+            connector = connect(
                 url,
                 additional_headers={"Authorization": f"Bearer {token}"},
                 open_timeout=timeout_s,
@@ -37,6 +37,7 @@ class SessionStream:
                 compression=None,
                 proxy=None,
             )
+            connection = connector.__enter__()  # closed by `close`: a stream outlives this function
         except InvalidStatus as error:
             raise error_of(error.response.status_code, bytes(error.response.body or b"")) from error
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
