@@ -81,7 +81,8 @@ class _Rewriter:
     def _instruction(self, instruction: stim.CircuitInstruction) -> None:
         name = instruction.name
         if name == "H":
-            self._held ^= {target.value for target in instruction.targets_copy()}
+            for target in instruction.targets_copy():
+                self._held ^= {target.value}
         elif name in ("CX", "CZ"):
             groups = instruction.target_groups()
             if not self._entangle_at_once(name, groups):
