@@ -1,7 +1,7 @@
 """The decoders that the tests run: constants for the models, and the generated sources for the simulators."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,4 +85,13 @@ def wide() -> TestDecoder:
     return TestDecoder(constants, num_layers=3, planes=planes)
 
 
+def open_ended() -> TestDecoder:
+    """The front end of a windowed decoder: shots of any length. It has no core."""
+    decoder = wide()
+    shape = replace(decoder.constants.shape, open_ended=True)
+    constants = replace(decoder.constants, shape=shape, window=2, variable_rounds=True, max_rounds=0)
+    return replace(decoder, constants=constants)
+
+
 DECODERS = {"repetition_d3": repetition_d3, "wide": wide}
+FRONT_ENDS = {**DECODERS, "open_ended": open_ended}

@@ -9,7 +9,8 @@ from cocotb_bus.drivers.amba import AXI4LiteMaster, AXIProtocolError
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from numpy.typing import NDArray
 
-from cocotb_tests.decoder_top.testbench import Testbench, read_register
+from cocotb_tests.decoder_top.testbench import Testbench
+from cocotb_tests.stimulus import read_register
 from hdl.registers.map import HISTOGRAM_WORDS, TABLE_WORDS, Address
 from qds1 import Kind, Status
 

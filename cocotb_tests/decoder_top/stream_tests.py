@@ -1,21 +1,19 @@
 """Simulator side: the decoder's streams against the model."""
 
-from collections.abc import Iterable
-from itertools import chain
-from random import Random
 from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from bridge.testbench import random_pauses
-from cocotb_tests.decoder_top.testbench import Testbench, read_register, write_register
+from cocotb_tests.decoder_top.testbench import Testbench
 from cocotb_tests.simulation import is_long
-from hdl.registers.map import CONTROL_INPUT_MODE, CONTROL_SOFT_RESET, Address
+from cocotb_tests.stimulus import disturbed_stream, joined, read_register, split_messages, write_register
+from hdl.registers.map import CONTROL_SOFT_RESET, Address
 from qds1 import Kind, header
 
 NUM_SHOTS = 2000 if is_long() else 60
-NUM_MESSAGES = 10_000 if is_long() else 400
+NUM_DISTURBED = 4000 if is_long() else 150
 TIMEOUT_US = 20_000
 TABLE_LATENCY_CYCLES = 4
 
@@ -92,49 +90,7 @@ async def follows_the_model_through_any_messages(dut: Any, sink_pause: float) ->
     bench.stream.pause = random_pauses(bench.random, 0.2)
     bench.sink.pause = random_pauses(bench.random, sink_pause)
     await bench.reset()
-    random, constants = bench.random, bench.decoder.constants
-    words: list[int] = []
-    events_mode = False
-    for number in range(NUM_MESSAGES // 4):
-        tag = number if random.random() < 0.9 else number - 1
-        shot = (bench.event_shots if events_mode else bench.shots)(1, tag)[0].tolist()
-        match random.randrange(10):
-            case 0:  # a truncated shot: the next tag abandons it
-                messages = split_messages(shot)
-                shot = joined(messages[: random.randrange(1, len(messages) + 1)])
-            case 1:  # a message lost or doubled
-                messages = split_messages(shot)
-                place = random.randrange(len(messages))
-                messages[place : place + 1] = [messages[place]] * random.choice([0, 2])
-                shot = joined(messages)
-            case 2:  # a header of another kind, length or tag
-                messages = split_messages(shot)
-                place = random.randrange(len(messages))
-                kind, length = random.choice([0, 1, 2, 3, 4, 0x81, 0xFF]), random.choice([0, 1, 2, 3, 5])
-                other = tag + random.choice([0, 0, 1, 7])
-                messages[place] = [length << 8 | kind | (other & 0xFFFF) << 16] + [random.getrandbits(32)] * length
-                shot = joined(messages)
-            case 3:  # a foreign message somewhere
-                messages = split_messages(shot)
-                length = random.randrange(4)
-                foreign = [random.choice([0, 5, 0x12, 0x82]) | length << 8 | (tag & 0xFFFF) << 16]
-                messages.insert(random.randrange(len(messages) + 1), foreign + [random.getrandbits(32)] * length)
-                shot = joined(messages)
-            case 4:  # register accesses between the messages of a shot, some of them wrong
-                messages = split_messages(shot)
-                access = random_access(random, tag)
-                messages.insert(random.randrange(len(messages) + 1), access)
-                shot = joined(messages)
-            case 5 if random.random() < 0.3:  # the other input mode
-                events_mode = not events_mode
-                value = 1 | int(events_mode) << CONTROL_INPUT_MODE.low
-                shot += write_register(Address.CONTROL, value, tag)
-            case 6 if random.random() < 0.3:  # disabled for a shot
-                value = int(events_mode) << CONTROL_INPUT_MODE.low
-                shot = write_register(Address.CONTROL, value) + shot + write_register(Address.CONTROL, value | 1)
-            case _:
-                pass
-        words += shot
+    words = disturbed_stream(bench.decoder, bench.random, NUM_DISTURBED)
     bench.send(words)
     kinds = {message.kind for message in bench.scoreboard.expected}
     assert kinds == {Kind.CORRECTION, Kind.FAULT, Kind.DATA}
@@ -150,34 +106,6 @@ async def follows_the_model_through_any_messages(dut: Any, sink_pause: float) ->
     bench.stream.send([word for address in counters for word in read_register(address, 9)])
     answers = await bench.sink.answers(len(counters), 10_000)
     assert [answer.payload for answer in answers] == list(counters.items())
-    assert constants.max_rounds == bench.model.registers.settings.rounds
-
-
-def random_access(random: Random, tag: int) -> list[int]:
-    """A WRITE or READ that leaves the decoder as it is; sometimes to a wrong address or of a wrong length."""
-    address = random.choice([Address.SCRATCH, Address.ID, Address.ROUNDS, 0x7F4, 0x44 + 2, 1 << 16, 0xFFC])
-    if random.random() < 0.1:
-        length = random.choice([0, 3])
-        return [header(random.choice([Kind.WRITE, Kind.READ]), length, tag), *[address] * length]
-    if address == 0xFFC or random.random() < 0.5:
-        return read_register(address, tag)
-    return write_register(address, random.randrange(6), tag)
-
-
-def joined(messages: Iterable[list[int]]) -> list[int]:
-    """The words of all messages."""
-    return list(chain.from_iterable(messages))
-
-
-def split_messages(words: list[int]) -> list[list[int]]:
-    """Cut whole messages apart."""
-    messages: list[list[int]] = []
-    start = 0
-    while start < len(words):
-        end = start + 1 + (words[start] >> 8 & 0xFF)
-        messages.append(words[start:end])
-        start = end
-    return messages
 
 
 @cocotb.test(timeout_time=TIMEOUT_US, timeout_unit="us")

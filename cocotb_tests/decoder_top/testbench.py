@@ -1,4 +1,4 @@
-"""Clock, reset, streams and model around decoder_top, and random stimulus for it."""
+"""Clock, reset, streams and model around decoder_top."""
 
 import os
 from random import Random
@@ -20,7 +20,7 @@ from bridge.testbench import (
     never,
 )
 from cocotb_tests.decoders import DECODERS
-from qds1 import Kind, Message, encode_event_shots, encode_shots, header, unpack_bits
+from cocotb_tests.stimulus import random_shots
 
 PERIOD_NS = 10
 IDLE_INPUTS = (
@@ -41,8 +41,6 @@ class Testbench:
 
     Attributes:
         model: answers what the decoder should; shares nothing with the simulation.
-        accepted_cycle, header_cycle: cycle numbers of every accepted input word and of the first cycle of every
-            response, for the latency.
     """
 
     def __init__(self, dut: Any, *, source_pause: Pause = never, sink_pause: Pause = never) -> None:
@@ -92,34 +90,6 @@ class Testbench:
         assert self.dut.m_axis_tvalid.value == 0
         return list(self.scoreboard.finish().latencies_cycles)
 
-    # ---- stimulus
-
     def shots(self, count: int, first_shot: int = 0) -> NDArray[np.uint32]:
         """Random raw shots: uint32, shape (shots, words)."""
-        shape, generator = self.decoder.constants.shape, np.random.default_rng(self.random.getrandbits(32))
-        rounds = self.decoder.constants.max_rounds
-        syndromes = generator.integers(0, 2, (count, rounds, shape.num_stabilizers), dtype=np.uint8)
-        data = generator.integers(0, 2, (count, shape.num_data_qubits), dtype=np.uint8)
-        return encode_shots(syndromes, data, first_shot)
-
-    def event_shots(self, count: int, first_shot: int = 0) -> NDArray[np.uint32]:
-        """Random shots of detection events: uint32, shape (shots, words)."""
-        generator = np.random.default_rng(self.random.getrandbits(32))
-        layers = self.decoder.num_layers
-        events = generator.integers(0, 2, (count, layers, self.decoder.constants.shape.num_stabilizers), dtype=np.uint8)
-        return encode_event_shots(events, first_shot)
-
-
-def write_register(address: int, value: int, tag: int = 0) -> list[int]:
-    """Words of a WRITE message."""
-    return [header(Kind.WRITE, 2, tag), address, value]
-
-
-def read_register(address: int, tag: int = 0) -> list[int]:
-    """Words of a READ message."""
-    return [header(Kind.READ, 1, tag), address]
-
-
-def flips_of(message: Message, num_observables: int) -> list[int]:
-    """Observable flips of a CORRECTION."""
-    return unpack_bits(np.array(message.payload[:-2], dtype=np.uint32), num_observables).tolist()
+        return random_shots(self.decoder, self.random, count, first_shot)
