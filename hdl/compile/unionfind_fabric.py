@@ -1,0 +1,259 @@
+"""What the union-find core is made of: vertices, weighted edges, boundaries and what crossing them flips.
+
+The generator, the models and the loading of weights all start from here.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdl.compile.graph import BOUNDARY, DecodingGraph, combine_probabilities
+from hdl.compile.unionfind_weights import quantise_weights
+from hdl.errors import ErrorModelError
+
+FUTURE = -2
+"""`Edges.end` of an edge that leaves a window towards layers not seen yet."""
+MAX_WEIGHT_BITS = 6
+MAX_CYCLE_BUDGET = 0xFFFF
+MAX_CLASSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class UnionFindOptions:
+    """Choices of the union-find core.
+
+    Attributes:
+        weight_bits: bits of an edge weight.
+        loadable: weights can be changed at run time (larger), or are constants.
+        window: layers decoded together, for memories of any length; 0 decodes whole shots.
+        commit: layers committed by each window; 0 means half the window.
+        cycle_budget: cycles after which a shot (or window) is answered unfinished; 0 takes a bound that only a
+            shot far from any real one reaches.
+        fifo_layers: layers that a windowed core keeps while it decodes; a power of two, 0 means the window rounded up.
+    """
+
+    weight_bits: int = 4
+    loadable: bool = False
+    window: int = 0
+    commit: int = 0
+    cycle_budget: int = 0
+    fifo_layers: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.weight_bits <= MAX_WEIGHT_BITS:
+            raise ErrorModelError(f"weight_bits is {self.weight_bits}; expected 1 to {MAX_WEIGHT_BITS}")
+        if self.window and not 1 <= self.commit_layers < self.window:
+            raise ErrorModelError(f"a window of {self.window} layers cannot commit {self.commit_layers} of them")
+        if not 0 <= self.cycle_budget <= MAX_CYCLE_BUDGET:
+            raise ErrorModelError(f"cycle_budget is {self.cycle_budget}; expected 0 to {MAX_CYCLE_BUDGET}")
+        if self.fifo_layers & (self.fifo_layers - 1) or self.fifo_layers < 0:
+            raise ErrorModelError(f"fifo_layers is {self.fifo_layers}; expected a power of two")
+
+    @property
+    def commit_layers(self) -> int:
+        """Layers committed by each window."""
+        return self.commit or self.window // 2
+
+    @property
+    def fifo_depth(self) -> int:
+        """Layers that the windowed core's FIFO holds."""
+        return self.fifo_layers or 1 << max(2, (self.window - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """The decoder's vertices and edges.
+
+    Observables are in boundary form where the graph allows it: a vertex carries a mask (`potential`), and only edges
+    to the boundary flip observables besides. Edges for which that is impossible (`twist` != 0) close a loop that flips
+    an observable; the core then also tracks, within a cluster, the flips on the way from its first vertex.
+
+    Attributes:
+        layer, bit: int, shape (vertices,): where each vertex sits in the layers that the core is given.
+        num_layers, layer_width: shape of those layers.
+        end_u, end_v: int, shape (edges,): end points; end_v is BOUNDARY (-1) or FUTURE (-2) for an edge that leaves.
+        weight: int, shape (edges,): quantised.
+        twist: int, shape (edges,): observables that an inner edge flips besides the potentials of its ends.
+        boundary_class: int, shape (edges,): index into `classes` of an edge to the boundary, else -1.
+        classes: observable masks of the boundaries, ascending.
+        potential: int, shape (vertices,): observable mask of a defect.
+        num_observables: of the error model.
+    """
+
+    layer: NDArray[np.int64]
+    bit: NDArray[np.int64]
+    num_layers: int
+    layer_width: int
+    end_u: NDArray[np.int64]
+    end_v: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    twist: NDArray[np.int64]
+    boundary_class: NDArray[np.int64]
+    classes: tuple[int, ...]
+    potential: NDArray[np.int64]
+    num_observables: int
+
+    @property
+    def num_vertices(self) -> int:
+        """Vertices."""
+        return len(self.layer)
+
+    @property
+    def num_edges(self) -> int:
+        """Edges, those that leave included."""
+        return len(self.end_u)
+
+    @cached_property
+    def twisted(self) -> tuple[int, ...]:
+        """Observables that some loop flips."""
+        union = int(np.bitwise_or.reduce(self.twist, initial=0))
+        return tuple(k for k in range(self.num_observables) if union >> k & 1)
+
+    @property
+    def start(self) -> int:
+        """Growth of a defect at which the first edge can be full: decoding starts there."""
+        return start_growth(self)
+
+    def with_weights(self, weight: NDArray[np.int64]) -> "Fabric":
+        """The same fabric with other weights."""
+        return replace(self, weight=weight)
+
+
+def start_growth(fabric: Fabric) -> int:
+    """Steps that no cluster could use: an inner edge fills from both ends, one that leaves from one end."""
+    inner = fabric.end_v >= 0
+    steps = np.where(inner, fabric.weight, 2 * fabric.weight)
+    return int(steps.min(initial=(1 << MAX_WEIGHT_BITS)))
+
+
+def build_fabric(graph: DecodingGraph, options: UnionFindOptions) -> Fabric:
+    """Fabric of a whole shot, or of one window.
+
+    Raises:
+        ErrorModelError: the memory is too short to take a window's bulk from, or boundaries flip too many masks.
+    """
+    edges = _window_edges(graph, options.window) if options.window else _shot_edges(graph)
+    layer, bit, rows = edges
+    num_layers = options.window or graph.layout.num_layers
+    u, v = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
+    observables = np.array([row[2] for row in rows], dtype=np.int64)
+    probability = np.array([row[3] for row in rows], dtype=np.float64)
+    weight = np.log1p(-probability) - np.log(probability)
+    potential = _potential(len(layer), u, v, observables)
+    crossing = observables ^ potential[u] ^ np.where(v >= 0, potential[v], 0)
+    twist = np.where(v >= 0, crossing, 0)
+    classes = _classes(crossing[v == BOUNDARY], twist)
+    if len(classes) > MAX_CLASSES:
+        raise ErrorModelError(
+            f"edges to the boundary flip {len(classes)} different sets of observables; the union-find core takes at "
+            f"most {MAX_CLASSES}"
+        )
+    class_of = {mask: index for index, mask in enumerate(classes)}
+    return Fabric(
+        layer=layer,
+        bit=bit,
+        num_layers=num_layers,
+        layer_width=len(graph.layer_select),
+        end_u=u,
+        end_v=v,
+        weight=quantise_weights(weight, probability, options.weight_bits),
+        twist=twist,
+        boundary_class=np.array(
+            [class_of[int(mask)] if end == BOUNDARY else -1 for mask, end in zip(crossing, v, strict=True)],
+            dtype=np.int64,
+        ),
+        classes=classes,
+        potential=potential,
+        num_observables=graph.num_observables,
+    )
+
+
+def _classes(boundary: NDArray[np.int64], twist: NDArray[np.int64]) -> tuple[int, ...]:
+    """Observable masks that a boundary can have, seen from anywhere in a cluster."""
+    masks = {int(mask) for mask in boundary} or {0}
+    for loop in {int(mask) for mask in twist}:
+        masks |= {mask ^ loop for mask in masks}
+    return tuple(sorted(masks))
+
+
+Row = tuple[int, int, int, float]
+
+
+def _bits(graph: DecodingGraph) -> NDArray[np.int64]:
+    """Bit of each vertex within the selected bits of its layer."""
+    return np.asarray(graph.vertex_position % len(graph.layer_select))
+
+
+def _shot_edges(graph: DecodingGraph) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Row]]:
+    rows = list(
+        zip(
+            graph.edge_u.tolist(),
+            graph.edge_v.tolist(),
+            graph.edge_observables.tolist(),
+            graph.edge_probability.tolist(),
+            strict=True,
+        )
+    )
+    return graph.vertex_layer, _bits(graph), rows
+
+
+def _window_edges(graph: DecodingGraph, window: int) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Row]]:
+    """Edges of `window` layers of the bulk, from the middle layer of the graph and its way to the next one."""
+    middle = graph.layout.num_layers // 2 - 1
+    if middle < 1 or middle + 2 >= graph.layout.num_layers:
+        raise ErrorModelError(
+            f"a window needs a memory of at least 4 rounds to learn its bulk from; this one has {graph.layout.rounds}"
+        )
+    layer, bit = graph.vertex_layer, _bits(graph)
+    width = len(graph.layer_select)
+    present = np.unique(bit[layer == middle])
+    place = {int(b): i for i, b in enumerate(present)}
+    rows: list[Row] = []
+    future: dict[int, float] = {}
+    for u, v, mask, probability in _shot_edges(graph)[2]:
+        if layer[u] != middle or (v >= 0 and int(bit[v]) not in place):
+            continue
+        lower = place[int(bit[u])]
+        reach = 0 if v < 0 else int(layer[v]) - middle
+        if reach > 1:
+            raise ErrorModelError(f"an error sets off detectors {reach} layers apart; a window takes at most 1")
+        for t in range(window - reach):
+            upper = BOUNDARY if v < 0 else (t + reach) * len(present) + place[int(bit[v])]
+            rows.append((t * len(present) + lower, upper, mask, probability))
+        if reach:
+            last = (window - 1) * len(present) + lower
+            future[last] = combine_probabilities(future.get(last, 0.0), probability)
+    rows += [(u, FUTURE, 0, probability) for u, probability in future.items()]
+    rows.sort(key=lambda row: (row[0], row[1] if row[1] >= 0 else window * width - row[1]))
+    return np.repeat(np.arange(window), len(present)), np.tile(present, window), rows
+
+
+def _potential(
+    num_vertices: int,
+    end_u: NDArray[np.int64],
+    end_v: NDArray[np.int64],
+    observables: Sequence[int] | NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Observable masks of the vertices that leave every edge of a spanning forest without a flip."""
+    neighbours: list[list[tuple[int, int]]] = [[] for _ in range(num_vertices)]
+    for u, v, mask in zip(end_u.tolist(), end_v.tolist(), observables, strict=True):
+        if v >= 0:
+            neighbours[u].append((v, int(mask)))
+            neighbours[v].append((u, int(mask)))
+    potential = np.full(num_vertices, -1, dtype=np.int64)
+    for root in range(num_vertices):
+        if potential[root] >= 0:
+            continue
+        potential[root] = 0
+        queue = deque([root])
+        while queue:
+            vertex = queue.popleft()
+            for other, mask in neighbours[vertex]:
+                if potential[other] < 0:
+                    potential[other] = potential[vertex] ^ mask
+                    queue.append(other)
+    return potential

@@ -1,0 +1,214 @@
+"""The union-find core as a fast model: the same answers, flags and cycle counts as the RTL, at Monte Carlo speed."""
+
+import ctypes
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdl.build import cached_build
+from hdl.compile.graph import DecodingGraph
+from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric
+from hdl.errors import BuildError, ToolMissingError
+
+SOURCE = Path(__file__).parent / "fast" / "unionfind.cpp"
+COMPILER = ("g++", "-std=c++17", "-O3", "-shared", "-fPIC")
+COMPILE_TIMEOUT_S = 300.0
+NUM_SIZES = 16
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("num_vertices", "num_edges", "num_classes", "start", "cycle_budget")),
+        *((name, ctypes.c_int32) for name in ("commit_vertices", "num_twisted")),
+        *((name, ctypes.c_void_p) for name in ("end_u", "end_v", "weight", "boundary_class", "twist")),
+        *((name, ctypes.c_void_p) for name in ("class_flips", "potential")),
+    )
+
+
+class _Coverage(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in ("events", "floods", "growth_steps")),
+        ("cluster_sizes", ctypes.c_uint64 * NUM_SIZES),
+    )
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the core answers.
+
+    Attributes:
+        flips: uint8 of 0/1, shape (shots, observables).
+        status: uint32, shape (shots,): bit 0 cycle budget exceeded, bit 1 ambiguous.
+        cycles: int32, shape (shots,): from the handshake of the shot's last layer to its result, the core being idle.
+        coverage: how often the run did what: events, floods, growth_steps, and clusters settled by size in defects
+            ("size_1" .. "size_15", the last one 15 or more).
+    """
+
+    flips: NDArray[np.uint8]
+    status: NDArray[np.uint32]
+    cycles: NDArray[np.int32]
+    coverage: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What a windowed core answers: one entry for each window, the shot's end last.
+
+    Attributes:
+        flips: uint8 of 0/1, shape (shots, windows, observables): observable flips so far.
+        status: uint32, shape (shots, windows): flags so far.
+        cycles: int32, shape (shots, windows): cycles spent on decoding each window.
+    """
+
+    flips: NDArray[np.uint8]
+    status: NDArray[np.uint32]
+    cycles: NDArray[np.int32]
+
+
+class UnionFindModel:
+    """Decodes as the core that `hdl.compile.unionfind.emit_core` makes for the same graph and options.
+
+    Args:
+        graph: from `hdl.compile.graph.decoding_graph`.
+        options: of the core.
+        weight: int, shape (edges,): weights loaded at run time; None for those of the graph.
+    """
+
+    def __init__(
+        self, graph: DecodingGraph, options: UnionFindOptions, weight: NDArray[np.int64] | None = None
+    ) -> None:
+        fabric = build_fabric(graph, options)
+        self.fabric = fabric if weight is None else fabric.with_weights(weight)
+        self.options = options
+        self._library = _library()
+        self._arrays = _shape_arrays(self.fabric)
+        self._shape = _shape(self.fabric, options, self._arrays)
+
+    def decode(self, defects: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+        """Decode whole shots.
+
+        Args:
+            defects: 0/1, shape (shots, vertices), the vertices of the graph.
+
+        Returns:
+            flips uint8 of 0/1 (shots, observables), status uint32 (shots,), see `Decoded.status`.
+        """
+        decoded = self.decode_timed(defects)
+        return decoded.flips, decoded.status
+
+    def decode_timed(self, defects: NDArray[np.uint8]) -> Decoded:
+        """Decode whole shots, with cycle counts and coverage; a windowed model counts all its windows' cycles."""
+        if self.options.window:
+            raise ValueError("this model decodes in windows; use decode_stream")
+        if defects.ndim != 2 or defects.shape[1] != self.fabric.num_vertices:
+            raise ValueError(f"defects have shape {defects.shape}; expected (shots, {self.fabric.num_vertices})")
+        shots = np.ascontiguousarray(defects, dtype=np.uint8)
+        flips, status, cycles = _outputs(len(shots))
+        coverage = _Coverage()
+        self._library.unionfind_decode(
+            ctypes.byref(self._shape),
+            ctypes.c_int64(len(shots)),
+            *(_pointer(array) for array in (shots, flips, status, cycles)),
+            ctypes.byref(coverage),
+        )
+        return Decoded(self._unpack(flips), status, cycles, _coverage_counts(coverage))
+
+    def decode_stream(self, layers: NDArray[np.uint8]) -> Streamed:
+        """Decode memories of any length in windows.
+
+        Args:
+            layers: 0/1, shape (shots, layers, bits of a layer), as the core is given them.
+        """
+        window, commit = self.options.window, self.options.commit_layers
+        if not window:
+            raise ValueError("this model decodes whole shots; use decode")
+        present = self.fabric.bit[self.fabric.layer == 0]
+        used = np.ascontiguousarray(layers[:, :, present], dtype=np.uint8)
+        num_shots, num_layers, _ = used.shape
+        num_windows = 1 + max(0, -(-(num_layers - window) // commit))
+        flips, status, cycles = _outputs(num_shots * num_windows)
+        self._library.unionfind_stream(
+            ctypes.byref(self._shape),
+            *(ctypes.c_int64(value) for value in (num_shots, num_layers)),
+            *(ctypes.c_int(value) for value in (window, commit)),
+            _pointer(used),
+            ctypes.c_int64(num_windows),
+            *(_pointer(array) for array in (flips, status, cycles)),
+            None,
+        )
+        shape = (num_shots, num_windows)
+        return Streamed(self._unpack(flips).reshape(*shape, -1), status.reshape(shape), cycles.reshape(shape))
+
+    def _unpack(self, masks: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        observables = np.arange(self.fabric.num_observables, dtype=np.uint32)
+        return (masks[:, None] >> observables & np.uint32(1)).astype(np.uint8)
+
+
+def default_cycle_budget(fabric: Fabric) -> int:
+    """Cycles that no shot but a pathological one needs: each cluster flooded once for each step of growth."""
+    return min(0xFFFF, 256 + 16 * fabric.num_vertices)
+
+
+def cycle_budget(fabric: Fabric, options: UnionFindOptions) -> int:
+    """Cycles after which the core gives up."""
+    return options.cycle_budget or default_cycle_budget(fabric)
+
+
+def _shape_arrays(fabric: Fabric) -> dict[str, NDArray[np.int32]]:
+    columns = {
+        "end_u": fabric.end_u,
+        "end_v": fabric.end_v,
+        "weight": fabric.weight,
+        "boundary_class": fabric.boundary_class,
+        "twist": fabric.twist,
+        "class_flips": fabric.classes,
+        "potential": fabric.potential,
+    }
+    return {name: np.ascontiguousarray(column, dtype=np.int32) for name, column in columns.items()}
+
+
+def _shape(fabric: Fabric, options: UnionFindOptions, arrays: Mapping[str, NDArray[np.int32]]) -> _Shape:
+    return _Shape(
+        num_vertices=fabric.num_vertices,
+        num_edges=fabric.num_edges,
+        num_classes=len(fabric.classes),
+        start=fabric.start,
+        cycle_budget=cycle_budget(fabric, options),
+        commit_vertices=int((fabric.layer < options.commit_layers).sum()) if options.window else fabric.num_vertices,
+        num_twisted=len(fabric.twisted),
+        **{name: array.ctypes.data for name, array in arrays.items()},
+    )
+
+
+def _outputs(size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
+    return np.zeros(size, np.uint32), np.zeros(size, np.uint32), np.zeros(size, np.int32)
+
+
+def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _coverage_counts(coverage: _Coverage) -> dict[str, int]:
+    counts = {name: int(getattr(coverage, name)) for name in ("events", "floods", "growth_steps")}
+    return counts | {f"size_{size}": int(coverage.cluster_sizes[size]) for size in range(1, NUM_SIZES)}
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    folder = cached_build({"source": SOURCE, "compiler": COMPILER}, _compile)
+    return ctypes.CDLL(str(folder / "unionfind.so"))
+
+
+def _compile(folder: Path) -> None:
+    command = [*COMPILER, str(SOURCE), "-o", str(folder / "unionfind.so")]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILE_TIMEOUT_S)
+    except FileNotFoundError as error:
+        raise ToolMissingError("g++ is not installed; on Debian or Ubuntu: apt-get install g++") from error
+    if done.returncode:
+        raise BuildError(f"g++ refused {SOURCE}: {done.stderr[:2000]}")
