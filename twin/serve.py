@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.app import create_app, create_gateway, create_twin
 from twin.errors import ConflictError, DeadlineError, TwinError
+from twin.http_protocol import Http1Protocol
 from twin.settings import Settings
 from twin.users import FirstAdmin, prepare_admin
 
@@ -187,7 +188,7 @@ def _make_server(
         access_log=False,
         lifespan="on",
         loop="uvloop",
-        http="httptools",
+        http=Http1Protocol,
         ws="websockets-sansio",
         ws_max_size=MAX_WEBSOCKET_BYTES,
         ws_per_message_deflate=False,
