@@ -73,7 +73,8 @@ class Bench:
 
     def request(self) -> tuple[bool, int, int]:
         dut = self.dut
-        return dut.bus_write_o.value == 1, int(dut.bus_address_o.value), int(dut.bus_wdata_o.value)
+        write = dut.bus_write_o.value == 1
+        return write, int(dut.bus_address_o.value), int(dut.bus_wdata_o.value) if write else 0
 
 
 @cocotb.test(timeout_time=500, timeout_unit="us")
