@@ -85,7 +85,7 @@ class LoopRun:
     settings: LoopSettings
     setup: Setup | None = None
     link: LinkInfo | None = None
-    counters: Mapping[str, int] = field(default_factory=dict)
+    counters: Mapping[str, int | None] = field(default_factory=dict)
     ended: Mapping[str, Any] | None = None
     telemetry: Mapping[str, Any] | None = None
     physical_error_rate: float | None = None
@@ -234,12 +234,15 @@ def _check_identity(link: Link, setup: Setup) -> None:
         )
 
 
-def _counters(link: Link) -> dict[str, int]:
-    """Stalled input cycles and faults, as the decoder itself counted them."""
-    return {
-        "stalls": link.read_register(Address.COUNT_STALLS),
-        "faults": link.read_register(Address.COUNT_FAULTS),
-    }
+def _counters(link: Link) -> dict[str, int | None]:
+    """Stalled input cycles and faults as the decoder itself counted them; None where it does not count."""
+    counted: dict[str, int | None] = {}
+    for name, address in (("stalls", Address.COUNT_STALLS), ("faults", Address.COUNT_FAULTS)):
+        try:
+            counted[name] = link.read_register(address)
+        except RegisterError:  # a user's RTL need not have counters
+            counted[name] = None
+    return counted
 
 
 def _stream_shots(twin: TwinClient, link: Link, setup: Setup, settings: LoopSettings, watcher: Watcher) -> None:
