@@ -93,7 +93,7 @@ def test_detectors_lie_at_their_stabilizer_and_layer(
     ("family", "distance", "basis"), [("surface", 3, "Z"), ("surface", 5, "X"), ("repetition", 7, "Z")]
 )
 def test_stabilizers_commute_and_are_those_measured(family: str, distance: int, basis: str) -> None:
-    code = build_code(family, distance, basis)  # type: ignore[arg-type]
+    code = build_code(family, distance, basis)
     num_data = distance**2 if family == "surface" else distance
     assert code.num_data_qubits == num_data
     assert code.num_stabilizers == num_data - 1
@@ -160,7 +160,7 @@ def test_jakartas_cycle_is_the_published_one(catalog: DeviceCatalog, jakarta: De
     rounds = 12
     events = memory.circuit(snapshot, rounds).compile_detector_sampler(seed=1).sample(50_000)
     fractions = events.reshape(50_000, rounds + 1, 2)[:, 1:-1].mean(axis=(0, 1))
-    assert np.all((fractions > 0.14) & (fractions < 0.20))
+    assert np.all((fractions > 0.145) & (fractions < 0.195))
 
 
 def test_surface17_cycle_is_about_the_published_one(catalog: DeviceCatalog) -> None:
@@ -202,12 +202,12 @@ def test_readout_error_in_the_model_is_the_mean(catalog: DeviceCatalog, jakarta:
     assert flips == pytest.approx({0: 0.0210, 2: 0.0253, 4: 0.0276})
 
 
-def _error_rate(memory: Memory, circuit: stim.Circuit, rounds: int, shots: int) -> float:
+def _error_rate(circuit: stim.Circuit, rounds: int, shots: int) -> float:
     """Logical error per round by minimum-weight matching."""
     matching = pymatching.Matching.from_detector_error_model(circuit.detector_error_model(decompose_errors=True))
     events, observables = circuit.compile_detector_sampler(seed=4).sample(shots, separate_observables=True)
     errors = float(np.mean(matching.decode_batch(events) != observables))
-    return (1 - (1 - 2 * errors) ** (1 / rounds)) / 2
+    return float((1 - (1 - 2 * errors) ** (1 / rounds)) / 2)
 
 
 def test_willow_class_suppresses_errors(catalog: DeviceCatalog) -> None:
@@ -217,7 +217,7 @@ def test_willow_class_suppresses_errors(catalog: DeviceCatalog) -> None:
     rates = []
     for distance in (3, 5):
         memory = _memory(device, "surface", distance)
-        rates.append(_error_rate(memory, memory.circuit(snapshot, distance), distance, 100_000))
+        rates.append(_error_rate(memory.circuit(snapshot, distance), distance, 100_000))
     assert 1.7 < rates[0] / rates[1] < 2.3
 
 
@@ -230,6 +230,6 @@ def test_uniform_suppression_factor(catalog: DeviceCatalog, prob: float, factors
     rates = []
     for distance in (3, 5, 7):
         memory = _memory(device, "surface", distance, prob=prob)
-        rates.append(_error_rate(memory, memory.circuit(snapshot, distance), distance, 400_000))
+        rates.append(_error_rate(memory.circuit(snapshot, distance), distance, 400_000))
     assert rates[0] / rates[1] == pytest.approx(factors[0], rel=0.08)
     assert rates[1] / rates[2] == pytest.approx(factors[1], rel=0.12)
