@@ -4,14 +4,17 @@ from twin.engines.errors import CircuitError
 from twin.engines.execution import CircuitResult, PackedBits, execute
 from twin.engines.limits import DEFAULT_LIMITS, CircuitLimits
 from twin.engines.preparation import PreparedCircuit, prepare
+from twin.engines.timing import ModelledTime, modelled_time
 
 __all__ = [
     "DEFAULT_LIMITS",
     "CircuitError",
     "CircuitLimits",
     "CircuitResult",
+    "ModelledTime",
     "PackedBits",
     "PreparedCircuit",
     "execute",
+    "modelled_time",
     "prepare",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from twin.device.device import Device
 from twin.device.snapshot import NoiseSnapshot
 from twin.engines.clifford_noise import Placement, with_noise
 from twin.engines.clifford_program import TWIRLED, run_clifford
-from twin.engines.density import exact_distribution
+from twin.engines.density import Distribution, exact_distribution
 from twin.engines.errors import CircuitError
 from twin.engines.limits import DEFAULT_LIMITS, CircuitLimits
 from twin.engines.native import qubits_of
@@ -32,6 +33,8 @@ from twin.engines.sampling import (
     sampled_codes,
 )
 from twin.engines.transfer import transfer_matrices
+
+MAX_KEPT_ELEMENTS = 2**16
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def execute(
         CircuitError: the result would be too large.
     """
     if prepared.program is not None:
-        outcome = _run_program(prepared.program, prepared.engine, snapshot, shots, seed, memory)
+        outcome = _run_program(prepared, prepared.program, snapshot, shots, seed, memory)
     elif prepared.stim_circuit is not None:
         outcome = _run_stim(prepared.stim_circuit, prepared.layout, snapshot, shots, seed, memory, limits)
     else:
@@ -159,22 +162,35 @@ def execute(
 
 
 def _run_program(
-    program: Program, engine: str, snapshot: NoiseSnapshot, shots: int, seed: int, memory: bool
+    prepared: PreparedCircuit, program: Program, snapshot: NoiseSnapshot, shots: int, seed: int, memory: bool
 ) -> _Outcome:
-    timing = schedule(program.operations, snapshot)
     keys = KeyFormat([size for _, size in program.registers])
-    if engine == "stabilizer":
+    if prepared.engine == "stabilizer":
+        timing = schedule(program.operations, snapshot)
         bits, approximations = run_clifford(program, timing, snapshot, shots, seed)
         listed = memory_of_bits(bits, keys) if memory else None
         return _Outcome(counts_of_bits(bits, keys), listed, timing.total_ns, approximations)
-    distribution = exact_distribution(program, timing, transfer_matrices(snapshot))
+    small = prepared.peak_elements <= MAX_KEPT_ELEMENTS
+    distribution, total_ns = (_kept_distribution if small else _distribution)(program, snapshot)
     rng = np.random.Generator(np.random.PCG64(seed))
     if fits_codes(program.num_clbits):
         codes = sampled_codes(distribution, shots, rng)
         listed = memory_of_codes(codes, keys) if memory else None
-        return _Outcome(counts_of_codes(codes, keys), listed, timing.total_ns)
+        return _Outcome(counts_of_codes(codes, keys), listed, total_ns)
     bits = sampled_bits(distribution, program.num_clbits, shots, rng)
-    return _Outcome(counts_of_bits(bits, keys), memory_of_bits(bits, keys) if memory else None, timing.total_ns)
+    return _Outcome(counts_of_bits(bits, keys), memory_of_bits(bits, keys) if memory else None, total_ns)
+
+
+def _distribution(program: Program, snapshot: NoiseSnapshot) -> tuple[Distribution, float]:
+    """What can be recorded, and how long a shot takes in ns."""
+    timing = schedule(program.operations, snapshot)
+    return exact_distribution(program, timing, transfer_matrices(snapshot)), timing.total_ns
+
+
+@lru_cache(maxsize=64)
+def _kept_distribution(program: Program, snapshot: NoiseSnapshot) -> tuple[Distribution, float]:
+    """The same program under the same noise is only sampled again: parameter scans and polling clients repeat it."""
+    return _distribution(program, snapshot)
 
 
 def _run_stim(

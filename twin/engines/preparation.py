@@ -51,7 +51,8 @@ class MemoryCircuit(MemorySpec):
 class PreparedCircuit:
     """A circuit, checked and ready for `execute`; can be pickled.
 
-    Exactly one of `program` (gates), `stim_circuit` (native, noiseless) and `memory` is there.
+    Exactly one of `program` (gates), `stim_circuit` (native, noiseless) and `memory` is there. `peak_elements` is the
+    size of the exact engine's largest tensor.
     """
 
     backend_id: str
@@ -62,6 +63,7 @@ class PreparedCircuit:
     layout: tuple[int, ...]
     final_layout: tuple[int, ...]
     num_clbits: int
+    peak_elements: int = 0
     program: Program | None = None
     stim_circuit: stim.Circuit | None = None
     memory: MemoryCircuit | None = None
@@ -115,21 +117,23 @@ def _gates(circuit: Circuit, device: Device, limits: CircuitLimits) -> PreparedC
     program = transpiled.program
     if program.num_clbits == 0:
         raise CircuitError("the circuit has no classical bits: add a creg and a measurement")
+    peak = peak_elements(program)
     return PreparedCircuit(
         backend_id=device.backend_id,
         kind="gates",
-        engine=_engine(program, limits),
+        engine=_engine(program, peak, limits),
         depth=program.depth(),
         two_qubit_count=program.two_qubit_count(),
         layout=transpiled.initial_layout,
         final_layout=transpiled.final_layout,
         num_clbits=program.num_clbits,
+        peak_elements=peak,
         program=program,
     )
 
 
-def _engine(program: Program, limits: CircuitLimits) -> Engine:
-    if peak_elements(program) <= limits.max_exact_elements:
+def _engine(program: Program, peak: int, limits: CircuitLimits) -> Engine:
+    if peak <= limits.max_exact_elements:
         return "density_matrix"
     if is_clifford(program):
         return "stabilizer"
