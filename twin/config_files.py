@@ -31,6 +31,8 @@ MAX_DEPTH = 3
 KEPT_VERSIONS = 10
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 SUFFIXES = (".yaml", ".yml")
+TOP_FILE = "backends.yaml"
+FOLDERS = ("devices", "noise", "scheduler", "scenarios")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,9 @@ class ConfigFiles:
             raise ReadOnlyError("the configuration is read-only here; run the twin locally to edit files")
         async with self._lock:
             self._locate(path)  # before anything else: a bad path is the first thing to tell
+            if not _is_known(path):
+                known = ", ".join(f"{folder}/" for folder in FOLDERS)
+                raise NotFoundError(f"{path!r} is no file that the twin reads; it reads {TOP_FILE} and {known}")
             catalog = await asyncio.to_thread(self._check, path, content)
             old = self._current(path)
             if expected_version is not None and (old is None or version_of(old) != expected_version):
@@ -194,6 +199,12 @@ class ConfigFiles:
 def version_of(content: str) -> str:
     """A file's version is a hash of its content."""
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _is_known(path: str) -> bool:
+    """What the catalog reads, and so checks."""
+    folder, _, name = path.partition("/")
+    return path == TOP_FILE or (folder in FOLDERS and bool(name) and "/" not in name)
 
 
 def _has_safe_name(path: str) -> bool:

@@ -14,7 +14,8 @@ def save_state(connection: Connection, backend_id: str, body: dict[str, Any], *,
     """Store version `version` of a state; False when another replica has stored that version before."""
     if version == 1:
         new = _insert(connection, controller_states).values(backend_id=backend_id, version=1, body=body)
-        return connection.execute(new.on_conflict_do_nothing()).rowcount == 1
+        stored = new.on_conflict_do_nothing().returning(controller_states.c.version)
+        return connection.execute(stored).first() is not None  # the row count is not told by every driver
     statement = (
         update(controller_states)
         .where(controller_states.c.backend_id == backend_id, controller_states.c.version == version - 1)

@@ -1,0 +1,254 @@
+"""Controller, telemetry, controller API v1 and metrics, checked against the reference's own figures."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.twin.conftest import BELL
+from twin.client import TwinApiError, TwinClient
+
+BACKEND = "ibm_jakarta_like"
+T1_US = [81.764, 134.604, 137.789, 112.677, 117.514, 146.177, 85.094]  # calibration-facts
+
+
+@pytest.fixture(autouse=True)
+def _reset(client: TwinClient) -> object:
+    yield None
+    client.command(BACKEND, "reset")
+    return None
+
+
+def test_health(http: httpx.Client) -> None:
+    answer = http.get("/health").json()
+    assert answer["status"] == "healthy"
+    assert answer["timestamp"].endswith("Z")
+
+
+def test_backends_have_the_calibrated_facts(client: TwinClient) -> None:
+    listed = {backend["backend_id"]: backend for backend in client.backends()["backends"]}
+    jakarta = listed[BACKEND]
+    assert jakarta["n_qubits"] == 7
+    assert set(jakarta["basis_gates"]) == {"cx", "id", "rz", "sx", "x"}
+    assert jakarta["max_shots"] == 100_000
+    assert jakarta["max_circuits_per_job"] == 300
+    pairs = {tuple(sorted(pair)) for pair in jakarta["coupling_map"]}
+    assert pairs == {(0, 1), (1, 2), (1, 3), (3, 5), (4, 5), (5, 6)}
+    one = client.backend(BACKEND)
+    assert len(one["qubit_positions"]) == 7
+    assert one["snapshot_id"] == client.telemetry_qubits(BACKEND)["snapshot_id"]
+    with pytest.raises(TwinApiError, match="404"):
+        client.backend("nothing")
+
+
+def test_overrides_show_at_once_and_take_precedence(client: TwinClient) -> None:
+    base = client.telemetry_qubits(BACKEND)
+    assert [qubit["t1_us"] for qubit in base["qubits"]] == pytest.approx(T1_US)
+    client.command(BACKEND, "inject_noise_override", {"readout_error_multiplier": 2.0})
+    client.command(BACKEND, "set_qubit_noise", {"qubit": 3, "t1_us": 80.0, "readout_error": 0.05})
+    client.set_cryo(BACKEND, {"temperature_mk": 30})
+    now = client.telemetry_qubits(BACKEND)
+    assert now["snapshot_id"] != base["snapshot_id"]
+    assert now["qubits"][3]["t1_us"] == 80.0
+    assert now["qubits"][3]["readout_error"] == pytest.approx(0.05)
+    assert now["qubits"][3]["overridden"] == ["t1_us", "readout_error"]
+    assert now["qubits"][0]["t1_us"] == pytest.approx(0.85 * T1_US[0])
+    assert now["qubits"][0]["readout_error"] == pytest.approx(2 * (0.0064 + 0.0356) / 2)
+    client.command(BACKEND, "set_qubit_noise", {"qubit": 3, "t1_us": -1})
+    assert client.telemetry_qubits(BACKEND)["qubits"][3]["t1_us"] == pytest.approx(0.85 * T1_US[3])
+    client.command(BACKEND, "reset")
+    assert client.telemetry_qubits(BACKEND)["snapshot_id"] == base["snapshot_id"]
+
+
+@pytest.mark.parametrize(
+    ("command_type", "payload"),
+    [
+        ("nothing", {}),
+        ("inject_noise_override", {"gate_error_multiplier": -1}),
+        ("inject_noise_override", {"gate_error_multiplier": 1.5, "surprise": 1}),
+        ("set_qubit_noise", {"qubit": 7, "t1_us": 1}),
+        ("set_scenario", {"scenario_name": "nothing"}),
+    ],
+)
+def test_a_command_that_does_not_fit_changes_nothing(
+    http: httpx.Client, client: TwinClient, command_type: str, payload: dict[str, object]
+) -> None:
+    before = client.controller_state(BACKEND)
+    body = {"command_type": command_type, "payload": payload}
+    answer = http.post(f"/controller/{BACKEND}/commands", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"]
+    assert client.controller_state(BACKEND) == before
+
+
+def test_nan_in_a_command_is_refused(http: httpx.Client) -> None:
+    content = '{"command_type": "inject_noise_override", "payload": {"gate_error_multiplier": NaN}}'
+    answer = http.post(f"/controller/{BACKEND}/commands", content=content)
+    assert answer.status_code == 422
+
+
+def test_scenario_is_swapped_and_told(client: TwinClient) -> None:
+    base = client.telemetry_qubits(BACKEND)["snapshot_id"]
+    client.command(BACKEND, "set_scenario", {"scenario_name": "noisy_day"})
+    assert client.telemetry_qubits(BACKEND)["snapshot_id"] != base
+    assert client.controller_state(BACKEND)["scenario"] == "noisy_day"
+    compatibility = client.scenario_compatibility(BACKEND)
+    assert compatibility["scenario"] == "noisy_day"
+    assert compatibility["recognized"]
+
+
+def test_loop_cadence_counts_policy_updates(client: TwinClient) -> None:
+    backend = "surface17_like"
+    before = client.telemetry_loop(backend)["count"]
+    for _ in range(3):
+        client.command(backend, "policy_update", {"gate_error_multiplier": 1.0})
+        time.sleep(0.05)
+    cadence = client.telemetry_loop(backend)
+    assert cadence["count"] == before + 3
+    assert 0.05 <= cadence["min_interval_s"] <= cadence["avg_interval_s"] <= cadence["max_interval_s"]
+
+
+@pytest.mark.parametrize(("temperature_mk", "multiplier"), [(15, 1.0), (30, 0.85), (50, 0.60), (100, 0.20)])
+def test_cryo_goes_through_the_references_points(
+    client: TwinClient, temperature_mk: float, multiplier: float
+) -> None:
+    cryo = client.set_cryo(BACKEND, {"temperature_mk": temperature_mk})
+    assert cryo["t1_multiplier"] == pytest.approx(multiplier)
+    assert client.cryo(BACKEND) == cryo
+    explicit = client.set_cryo(BACKEND, {"t1_multiplier": 0.5})
+    assert (explicit["t1_multiplier"], explicit["t2_multiplier"]) == (0.5, pytest.approx(multiplier))
+
+
+def test_readout_of_a_schedule_packs_bit_i_as_qubit_i(client: TwinClient) -> None:
+    actions = [{"gate": "x", "qubits": [0]}, {"gate": "x", "qubits": [2]}]
+    schedule = client.submit_pulse_schedule(BACKEND, actions, 4)["schedule_id"]
+    outcomes = [client.readout(BACKEND, schedule, index) for index in range(40)]
+    means = [sum(each["outcomes"][qubit] for each in outcomes) / 40 for qubit in range(4)]
+    assert means[0] > 0.8 < means[2]
+    assert means[1] < 0.2 > means[3]
+    for each in outcomes:
+        assert each["meas_data_packed"] == sum(bit << i for i, bit in enumerate(each["outcomes"]))
+    again = client.readout(BACKEND, schedule, 3)
+    assert again["outcomes"] == outcomes[3]["outcomes"]
+    client.set_readout_config(BACKEND, {"channels": [0, 2], "integration_time_ns": 1000, "thresholds": {"0": 0.5}})
+    chosen = client.readout(BACKEND, schedule, 3)
+    assert chosen["channels"] == [0, 2]
+    assert len(chosen["outcomes"]) == 2
+    assert chosen["meas_data_packed"] & ~0b101 == 0
+    synthetic = client.readout(BACKEND)
+    assert synthetic["synthetic"] is True
+    with pytest.raises(TwinApiError, match="404"):
+        client.readout(BACKEND, "nothing")
+
+
+@pytest.mark.parametrize("config", [{"channels": [7]}, {"integration_time_ns": -5}, {"surprise": 1}, {}])
+def test_a_readout_config_that_does_not_fit_is_422(client: TwinClient, config: dict[str, object]) -> None:
+    with pytest.raises(TwinApiError) as refused:
+        client.set_readout_config(BACKEND, config)
+    assert refused.value.status == 422
+
+
+def test_qec_metrics_of_a_decoder_come_before_the_estimate(client: TwinClient) -> None:
+    memory = {"qec_memory": {"code_family": "repetition", "code_distance": 3, "rounds": 3}}
+    job_id = client.submit_job(BACKEND, [memory], shots=10)["job_id"]
+    estimated = client.telemetry_qec(BACKEND, job_id)
+    assert estimated["metric_source"] == "heuristic"
+    assert 0 < estimated["logical_error_rate"] <= 0.5
+    pushed = {"logical_error_rate": 0.25, "physical_error_rate": 0.125, "shots": 8}
+    client.attach_metadata(job_id, {"decoder_metrics": {"decoder": "table"}, "qec_metrics": pushed})
+    point = client.telemetry_qec(BACKEND, job_id)
+    assert point["metric_source"] == "decoder"
+    assert (point["logical_error_rate"], point["physical_error_rate"]) == (0.25, 0.125)
+    assert point["decoder_metrics"] == {"decoder": "table"}
+    assert client.telemetry_qec(BACKEND)["job_id"] == job_id
+    history = client.telemetry_qec_history(BACKEND, job_id)["points"]
+    assert [each["metric_source"] for each in history[:2]] == ["heuristic", "decoder"]
+    summary = client.telemetry_qec_summary(BACKEND, job_id)
+    assert summary["count"] == len(history)
+    rates = [each["logical_error_rate"] for each in history]
+    assert summary["avg_logical_error_rate"] == pytest.approx(sum(rates) / len(rates))
+    trace = client.telemetry_trace(BACKEND, job_id)
+    assert trace["job"]["request"]["circuits"] == [memory]
+    assert {event["type"] for event in trace["events"]} >= {"job.queued", "job.metadata"}
+    assert len(trace["qec_points"]) == len(history)
+
+
+def test_metrics_agree_as_json_and_prometheus(client: TwinClient, http: httpx.Client) -> None:
+    client.wait_for_job(client.submit_job("willow_like", [{"stim": "X 0\nM 0"}], shots=10)["job_id"])
+    listed = {each["backend_id"]: each for each in client.metrics()["backends"]}
+    assert listed["willow_like"]["completed_jobs"] >= 1
+    answer = http.get("/metrics/prometheus")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    ended = {
+        sample.labels["backend_id"]: sample.value
+        for sample in families["qtwin_jobs_ended"].samples
+        if sample.name.endswith("_total") and sample.labels["status"] == "COMPLETED"
+    }
+    assert ended["willow_like"] == listed["willow_like"]["completed_jobs"]
+    assert "qtwin_http_request_duration_seconds" in families
+
+
+def test_events_are_paged_by_cursor(client: TwinClient) -> None:
+    backend = "repetition29_like"
+    for index in range(5):
+        client.command(backend, "set_adc_gain", {"readout_error_multiplier": 1.0 + index})
+    everything = client.telemetry_events(backend, cursor="0", limit=10_000)["events"]
+    paged, cursor = [], "0"
+    while page := client.telemetry_events(backend, cursor=cursor, limit=2):
+        if not page["events"]:
+            break
+        assert len(page["events"]) <= 2
+        paged += page["events"]
+        cursor = page["next_cursor"]
+    assert paged == everything
+    ids = [event["event_id"] for event in paged]
+    assert ids == sorted(set(ids))
+    since = client.telemetry_events(backend, since_timestamp=paged[-2]["timestamp"])["events"]
+    assert since == paged[-2:]
+    newest = client.telemetry_events(backend, limit=1)["events"]
+    assert newest == paged[-1:]
+    assert newest[0]["type"] == "controller.set_adc_gain"
+    with pytest.raises(TwinApiError, match="422"):
+        client.telemetry_events(backend, since_timestamp="yesterday")
+
+
+def test_the_event_stream_resumes_without_a_gap(http: httpx.Client, client: TwinClient) -> None:
+    backend = "surface17_like"
+
+    def gain(value: float) -> None:
+        client.command(backend, "set_adc_gain", {"readout_error_multiplier": value})
+
+    def take(count: int, headers: dict[str, str], act: object = None) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = []
+        with http.stream("GET", f"/telemetry/events/stream?backend_id={backend}", headers=headers) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            if callable(act):
+                act()
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    found.append(json.loads(line[6:]))
+                if len(found) == count:
+                    return found
+        return found
+
+    first = take(1, {}, lambda: gain(1.1))
+    gain(1.2)
+    gain(1.3)
+    missed = take(2, {"Last-Event-ID": str(first[0]["event_id"])})
+    sent = [event["payload"]["payload"]["readout_error_multiplier"] for event in first + missed]  # type: ignore[index]
+    assert sent == [1.1, 1.2, 1.3]
+
+
+def test_a_job_runs_under_the_noise_of_its_moment(client: TwinClient) -> None:
+    client.command(BACKEND, "inject_noise_override", {"readout_error_multiplier": 0.0, "gate_error_multiplier": 0.0})
+    quiet = client.telemetry_qubits(BACKEND)["snapshot_id"]
+    result = client.wait_for_job(client.submit_job(BACKEND, [BELL], shots=1000, seed=1)["job_id"])
+    assert result["snapshot_id"] == quiet
+    counts = result["results"][0]["counts"]
+    # What is left is T1 and T2 during about 0.3 us of gates and, before the readout, nothing.
+    assert counts["00"] + counts["11"] > 985

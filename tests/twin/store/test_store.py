@@ -1,0 +1,199 @@
+"""The store, on both databases: migrations, group commit, and the rules that callers rely on."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from twin.errors import InvalidError, TwinError
+from twin.store import backends, config_versions, events, jobs, qec_points, sessions, users
+from twin.store.config_versions import ConfigVersion
+from twin.store.database import Database
+from twin.store.engine import migrate
+from twin.store.events import Event
+from twin.store.jobs import JobRow
+from twin.store.schema import metadata
+from twin.store.sessions import SessionRow
+from twin.store.users import RefreshToken, User
+
+
+def job(job_id: str, **changes: Any) -> JobRow:
+    values: dict[str, Any] = {
+        "backend_id": "a",
+        "owner": "me",
+        "user_id": "u",
+        "status": "QUEUED",
+        "shots": 1,
+        "num_circuits": 1,
+        "metadata": {},
+        "idempotency_key": None,
+        "request_hash": "h",
+        "created_at": 1.0,
+    }
+    return JobRow(job_id=job_id, **values | changes)
+
+
+def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:
+    migrate(database.engine)  # again: nothing to do
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_sqlite_is_in_wal_mode(database: Database) -> None:
+    if database.is_shared:
+        pytest.skip("PostgreSQL has no such mode")
+    with database.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 1
+
+
+async def test_a_failing_write_leaves_the_others_of_its_batch(database: Database) -> None:
+    database.write_now(partial(jobs.add, job=job("0", idempotency_key="k"), request=b""))
+    keys: list[str | None] = [None, "k", None, "k", None]
+    writes = [
+        database.write(partial(jobs.add, job=job(str(index), idempotency_key=key), request=b""))
+        for index, key in enumerate(keys, start=1)
+    ]
+    done = await asyncio.gather(*writes, return_exceptions=True)
+    assert [isinstance(each, IntegrityError) for each in done] == [False, True, False, True, False]
+    assert database.read_now(jobs.counts_by_status) == {("a", "QUEUED"): 4}
+
+
+async def test_writes_are_committed_in_order_and_many_at_once(database: Database) -> None:
+    begun = [Event(float(index), "tick", payload={"index": index}) for index in range(300)]
+    await asyncio.gather(*(database.write(partial(events.append, new=[event])) for event in begun))
+    found = database.read_now(partial(events.page, after_id=0, limit=1000))
+    assert [event.payload["index"] for event in found] == list(range(300))
+    assert [event.event_id for event in found] == sorted(event.event_id for event in found)
+
+
+async def test_a_cancelled_caller_does_not_undo_its_write(database: Database) -> None:
+    task = asyncio.create_task(database.write(partial(events.append, new=[Event(1.0, "tick")])))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await database.write(lambda _connection: None)
+    assert database.read_now(events.last_id) >= 1
+
+
+def test_pages_of_events(database: Database) -> None:
+    listed = [Event(float(index), "tick", "a" if index % 2 else "b") for index in range(10)]
+    database.write_now(partial(events.append, new=listed))
+    newest = database.read_now(partial(events.page, limit=3))
+    assert [event.timestamp for event in newest] == [7, 8, 9]
+    since = database.read_now(partial(events.page, backend_id="a", since=4.0, limit=2))
+    assert [event.timestamp for event in since] == [5, 7]
+    following = database.read_now(partial(events.page, after_id=since[-1].event_id, limit=10))
+    assert [event.timestamp for event in following] == [8, 9]
+    assert database.read_now(partial(events.timestamps, backend_id="a", event_type="tick", limit=2)) == [7, 9]
+
+
+def test_a_job_ends_once(database: Database) -> None:
+    database.write_now(partial(jobs.add, job=job("1"), request=b"r"))
+    start = partial(jobs.start, job_id="1", owner="me", started_at=2.0, attempts=1)
+    assert database.write_now(start)
+    assert not database.write_now(partial(jobs.cancel, job_id="1", ended_at=3.0))
+    finish = partial(jobs.finish, job_id="1", status="COMPLETED", ended_at=3.0, result=b"{}")
+    assert database.write_now(finish)
+    assert not database.write_now(finish)
+    assert not database.write_now(start)
+    assert database.read_now(partial(jobs.result, job_id="1")) == b"{}"
+    assert database.read_now(partial(jobs.request, job_id="1")) == b"r"
+
+
+def test_jobs_of_the_dead_are_claimed_once_in_order(database: Database) -> None:
+    rows = [job("1", created_at=3.0), job("2", created_at=1.0, status="RUNNING"), job("3", status="COMPLETED")]
+    for row in [*rows, job("4", owner="alive")]:
+        database.write_now(partial(jobs.add, job=row, request=row.job_id.encode()))
+    assert database.read_now(jobs.open_owners) == {"me", "alive"}
+    claim = partial(jobs.claim_open, new_owner="you", dead_owners=["me"])
+    assert [(row.job_id, body) for row, body in database.write_now(claim)] == [("2", b"2"), ("1", b"1")]
+    assert database.write_now(claim) == []
+    assert not database.write_now(partial(jobs.start, job_id="1", owner="me", started_at=1.0, attempts=1))
+
+
+def test_metadata_is_merged(database: Database) -> None:
+    database.write_now(partial(jobs.add, job=job("1", metadata={"a": 1}), request=b""))
+    merge = partial(jobs.merge_metadata, job_id="1", added={"qec_metrics": {"x": 1}})
+    assert database.write_now(merge) == {"a": 1, "qec_metrics": {"x": 1}}
+    assert database.write_now(partial(jobs.merge_metadata, job_id="2", added={})) is None
+    found = database.read_now(partial(jobs.latest_with_metrics, backend_id="a"))
+    assert found is not None
+    assert found.job_id == "1"
+
+
+def test_one_of_two_changes_to_the_same_state_wins(database: Database) -> None:
+    save = partial(backends.save_state, backend_id="a", body={"x": 1})
+    assert database.write_now(partial(save, version=1))
+    assert not database.write_now(partial(save, version=1))
+    assert database.write_now(partial(save, version=2))
+    assert not database.write_now(partial(save, version=2))
+    assert database.read_now(partial(backends.state, backend_id="a")) == (2, {"x": 1})
+
+
+def test_a_refresh_token_is_used_once(database: Database) -> None:
+    database.write_now(partial(users.add, user=User("u", "a@b", "hash", "admin", False, 1.0)))
+    database.write_now(partial(users.add_token, token=RefreshToken("t", "f", "u", 9.0)))
+    use = partial(users.use_token, token_id="t", now=1.0)
+    assert [database.write_now(use), database.write_now(use)] == [True, False]
+    with pytest.raises(IntegrityError):
+        database.write_now(partial(users.add, user=User("v", "a@b", "hash", "admin", False, 1.0)))
+    database.write_now(partial(users.change, user_id="u", disabled=True))
+    assert database.read_now(partial(users.token, token_id="t")) is None
+
+
+def test_points_are_averaged(database: Database) -> None:
+    for rate in (0.1, 0.2, None):
+        point = {
+            "backend_id": "a",
+            "job_id": "1",
+            "metric_source": "decoder",
+            "logical_error_rate": rate,
+            "physical_error_rate": 0.5,
+        }
+        database.write_now(partial(qec_points.add, point=point, timestamp=1.0))
+    count, logical, physical = database.read_now(partial(qec_points.averages, backend_id="a", job_id=None))
+    assert (count, logical, physical) == (3, pytest.approx(0.15), pytest.approx(0.5))
+    newest = database.read_now(partial(qec_points.newest, backend_id=None, job_id="1", limit=2))
+    assert [point["logical_error_rate"] for point in newest] == [0.2, None]
+
+
+def test_a_journal_keeps_its_order(database: Database) -> None:
+    database.write_now(partial(sessions.add, row=SessionRow("s", "a", "me", "u", None, "active", 1.0, None, {}, None)))
+    database.write_now(partial(sessions.append, session_id="s", first_index=0, entries=[b"0", b"1"]))
+    database.write_now(partial(sessions.append, session_id="s", first_index=2, entries=[b"2"]))
+    assert database.read_now(partial(sessions.journal, session_id="s")) == [b"0", b"1", b"2"]
+
+
+def test_the_newest_versions_of_a_file_are_kept(database: Database) -> None:
+    def add(connection: Connection, path: str, index: int) -> None:
+        config_versions.add(connection, ConfigVersion(path, str(index), "text", 1.0, "me"), kept=3)
+
+    for index in range(5):
+        database.write_now(partial(add, path="a.yaml", index=index))
+    database.write_now(partial(add, path="b.yaml", index=0))
+    newest = database.read_now(partial(config_versions.newest, path="a.yaml", limit=10))
+    assert [version.version for version in newest] == ["4", "3", "2"]
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracle://x", "sqlite+nothing:///x"])
+def test_a_url_that_does_not_fit_is_refused(url: str) -> None:
+    with pytest.raises(InvalidError, match="database_url"):
+        Database.open(url)
+
+
+def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TwinError, match="cannot open the database"):
+        Database.open("postgresql://nobody@127.0.0.1:1/nothing")
+    (tmp_path / "file").write_text("")
+    with pytest.raises((TwinError, OSError)):
+        Database.open(f"sqlite:///{tmp_path}/file/x.sqlite")
