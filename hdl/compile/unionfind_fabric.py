@@ -130,6 +130,16 @@ def start_growth(fabric: Fabric) -> int:
     return int(steps.min(initial=(1 << MAX_WEIGHT_BITS)))
 
 
+def default_cycle_budget(fabric: Fabric) -> int:
+    """Cycles that no shot but a pathological one needs: each cluster flooded once for each step of growth."""
+    return min(0xFFFF, 256 + 16 * fabric.num_vertices)
+
+
+def cycle_budget(fabric: Fabric, options: UnionFindOptions) -> int:
+    """Cycles after which the core gives up."""
+    return options.cycle_budget or default_cycle_budget(fabric)
+
+
 def build_fabric(graph: DecodingGraph, options: UnionFindOptions) -> Fabric:
     """Fabric of a whole shot, or of one window.
 

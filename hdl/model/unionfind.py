@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hdl.build import cached_build
 from hdl.compile.graph import DecodingGraph
-from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric
+from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric, cycle_budget
 from hdl.errors import BuildError, ToolMissingError
 
 SOURCE = Path(__file__).parent / "fast" / "unionfind.cpp"
@@ -147,16 +147,6 @@ class UnionFindModel:
     def _unpack(self, masks: NDArray[np.uint32]) -> NDArray[np.uint8]:
         observables = np.arange(self.fabric.num_observables, dtype=np.uint32)
         return (masks[:, None] >> observables & np.uint32(1)).astype(np.uint8)
-
-
-def default_cycle_budget(fabric: Fabric) -> int:
-    """Cycles that no shot but a pathological one needs: each cluster flooded once for each step of growth."""
-    return min(0xFFFF, 256 + 16 * fabric.num_vertices)
-
-
-def cycle_budget(fabric: Fabric, options: UnionFindOptions) -> int:
-    """Cycles after which the core gives up."""
-    return options.cycle_budget or default_cycle_budget(fabric)
 
 
 def _shape_arrays(fabric: Fabric) -> dict[str, NDArray[np.int32]]:

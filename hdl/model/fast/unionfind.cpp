@@ -70,7 +70,7 @@ class Decoder {
     windowed_ = windowed;
     last_ = last;
     load(defects);
-    if (active_list_.empty()) return {0, 0, 0};
+    if (active_list_.empty()) return {0, 0, windowed ? 1 : 0};
     status_ = 0;
     run();
     Outcome outcome{0, status_, now_};
