@@ -65,6 +65,7 @@ class Bench:
             self.drive(token, result, layer_tag, layer_time, abort)
             await RisingEdge(dut.clk_i)
             popped, taken = dut.token_pop_o.value == 1, dut.result_ready_o.value == 1
+            assert not (dut.flush_i.value == 1 and (popped or taken))
             if dut.shot_o.value == 1:
                 self.seen_statistics.append((int(dut.latency_o.value), dut.budget_exceeded_o.value == 1))
             if popped or taken:

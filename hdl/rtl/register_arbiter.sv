@@ -1,5 +1,6 @@
 // Two masters, the stream's WRITE and READ messages and AXI4-Lite, onto one register bus.
 // The stream goes first; it needs several words per access, so AXI4-Lite always finds a gap.
+// The request is registered on its way: neither master's timing reaches the registers' read multiplexer.
 `default_nettype none
 module register_arbiter (
     input  logic        clk_i,
@@ -22,23 +23,24 @@ module register_arbiter (
     output logic [3:0]  bus_wstrb_o,
     input  logic        bus_ready_i
 );
-  logic busy_q;        // an access is under way, its master is settled
-  logic axil_owner_q;
-  logic axil;
-  assign axil = busy_q ? axil_owner_q : !stream_valid_i;
-
-  assign bus_valid_o = axil ? axil_valid_i : stream_valid_i;
-  assign bus_write_o = axil ? axil_write_i : stream_write_i;
-  assign bus_address_o = axil ? axil_address_i : stream_address_i;
-  assign bus_wdata_o = axil ? axil_wdata_i : stream_wdata_i;
-  assign bus_wstrb_o = axil ? axil_wstrb_i : 4'hf;
-  assign axil_ready_o = axil && bus_ready_i;
-  assign stream_ready_o = !axil && bus_ready_i;
+  logic busy_q;        // an access is under way
+  logic axil_owner_q;  // and whose it is
+  assign bus_valid_o = busy_q;
+  assign axil_ready_o = busy_q && axil_owner_q && bus_ready_i;
+  assign stream_ready_o = busy_q && !axil_owner_q && bus_ready_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) busy_q <= 1'b0;
-    else busy_q <= bus_valid_o && !bus_ready_i;
-    axil_owner_q <= axil;
+    else if (busy_q) busy_q <= !bus_ready_i;
+    else busy_q <= stream_valid_i || axil_valid_i;
+
+    if (!busy_q) begin
+      axil_owner_q <= !stream_valid_i;
+      bus_write_o <= stream_valid_i ? stream_write_i : axil_write_i;
+      bus_address_o <= stream_valid_i ? stream_address_i : axil_address_i;
+      bus_wdata_o <= stream_valid_i ? stream_wdata_i : axil_wdata_i;
+      bus_wstrb_o <= stream_valid_i ? 4'hf : axil_wstrb_i;
+    end
   end
 endmodule
 `default_nettype wire

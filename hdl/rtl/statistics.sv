@@ -33,6 +33,21 @@ module statistics #(
 );
   localparam int NumBins = 2 ** HistogramBits;
 
+  // One register between what happens and what is counted keeps the counters off every other path.
+  logic round_q, abandoned_q, fault_q, stall_q, shot_q, late_q;
+  logic [7:0] fault_code_q;
+  logic [31:0] latency_q;
+  always_ff @(posedge clk_i) begin
+    round_q <= rst_ni && round_i;
+    abandoned_q <= rst_ni && abandoned_i;
+    fault_q <= rst_ni && fault_i;
+    stall_q <= rst_ni && stall_i;
+    shot_q <= rst_ni && shot_i;
+    late_q <= rst_ni && shot_i && budget_exceeded_i;
+    fault_code_q <= fault_code_i;
+    latency_q <= latency_i;
+  end
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
       shots_o <= '0;
@@ -46,16 +61,16 @@ module statistics #(
       latency_max_o <= '0;
       latency_sum_o <= '0;
     end else begin
-      shots_o <= shots_o + 32'(shot_i);
-      rounds_o <= rounds_o + 32'(round_i);
-      abandoned_o <= abandoned_o + 32'(abandoned_i);
-      faults_o <= faults_o + 32'(fault_i);
-      stalls_o <= stalls_o + 32'(stall_i);
-      budget_exceeded_o <= budget_exceeded_o + 32'(shot_i && budget_exceeded_i);
-      if (fault_i) last_fault_o <= fault_code_i;
-      if (shot_i && latency_i < latency_min_o) latency_min_o <= latency_i;
-      if (shot_i && latency_i > latency_max_o) latency_max_o <= latency_i;
-      if (shot_i) latency_sum_o <= latency_sum_o + 64'(latency_i);
+      shots_o <= shots_o + 32'(shot_q);
+      rounds_o <= rounds_o + 32'(round_q);
+      abandoned_o <= abandoned_o + 32'(abandoned_q);
+      faults_o <= faults_o + 32'(fault_q);
+      stalls_o <= stalls_o + 32'(stall_q);
+      budget_exceeded_o <= budget_exceeded_o + 32'(late_q);
+      if (fault_q) last_fault_o <= fault_code_q;
+      if (shot_q && latency_q < latency_min_o) latency_min_o <= latency_q;
+      if (shot_q && latency_q > latency_max_o) latency_max_o <= latency_q;
+      if (shot_q) latency_sum_o <= latency_sum_o + 64'(latency_q);
     end
   end
 
@@ -66,7 +81,7 @@ module statistics #(
   logic [31:0] scaled;
   logic [HistogramBits-1:0] bin_q;
   logic count_q;
-  assign scaled = latency_i >> histogram_shift_i;
+  assign scaled = latency_q >> histogram_shift_i;
   always_ff @(posedge clk_i) begin
     bin_q <= scaled >= NumBins ? '1 : scaled[HistogramBits-1:0];
     if (count_q) bins_q[bin_q] <= used_q[bin_q] ? bins_q[bin_q] + 1 : 32'd1;
@@ -74,7 +89,7 @@ module statistics #(
       count_q <= 1'b0;
       used_q <= '0;
     end else begin
-      count_q <= shot_i;
+      count_q <= shot_q;
       if (count_q) used_q[bin_q] <= 1'b1;
     end
   end
