@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands import compile_command, loop_command, serve_command
+from qtwin.commands import compile_command, loop_command, serve_command, user_command
 
 app = typer.Typer(
     name="qtwin",
@@ -14,6 +14,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve_command.serve)
+app.command("twin")(serve_command.serve_twin)
+app.command("gateway")(serve_command.serve_gateway)
+app.add_typer(user_command.app, name="user")
 app.command("loop")(loop_command.loop)
 app.command("demo")(loop_command.demo)
 app.command("compile")(compile_command.compile_decoder_command)

@@ -3,26 +3,25 @@
 from pathlib import Path
 from typing import Annotated
 
-import stim
 import typer
 from rich.console import Console
-
-from hdl.compile.decoder import CORES, DEFAULT_CLOCK_MHZ, compile_decoder
-from hdl.compile.layout import events_layout
-from hdl.errors import HdlError
-from qtwin.console import print_error
 
 
 def compile_decoder_command(
     error_model: Annotated[Path, typer.Argument(help="A detector error model in Stim's format (.dem).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    core: Annotated[str, typer.Option(help=f"One of: {', '.join(CORES)}.")] = "table",
+    core: Annotated[str, typer.Option(help="table (exact, small codes).")] = "table",
     name: Annotated[str | None, typer.Option(help="The decoder's name.")] = None,
-    clock_mhz: Annotated[
-        float, typer.Option(help="Clock that its latency in ns is computed with.")
-    ] = DEFAULT_CLOCK_MHZ,
+    clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:
     """Compile a detector error model into a synthesizable decoder with a manifest."""
+    import stim
+
+    from hdl.compile.decoder import compile_decoder
+    from hdl.compile.layout import events_layout
+    from hdl.errors import HdlError
+    from qtwin.console import print_error
+
     errors = Console(stderr=True)
     try:
         model = stim.DetectorErrorModel(error_model.read_text(encoding="utf-8"))

@@ -1,26 +1,11 @@
-"""`qtwin loop` and `qtwin demo`: the closed loop against a running or an embedded twin."""
+"""`qtwin loop` and `qtwin demo`: their options. What they do is imported when they run: --help answers at once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-
-from bridge.errors import BridgeError
-from bridge.links.base import Deadlines
-from bridge.loop import LoopRun, LoopSettings, run_loop
-from bridge.report import result, write_json, write_report
-from qtwin.console import ProgressWatcher, print_error, print_run
-from qtwin.embedded import EmbeddedTwinError, TwinAddress, embedded_twin
-from twin.client import TwinClient, TwinError
 
 DEMO_SHOTS = 100_000
-DEMO_SEED = 20240501
-NATIVE_BACKEND = {"repetition": "repetition29_like", "surface": "surface17_like"}
-LARGE_BACKEND = "willow_like"
 
 Url = Annotated[
     str | None, typer.Option(envvar="QTWIN_URL", help="A running twin's gateway; without it a twin is started.")
@@ -56,10 +41,13 @@ def loop(
     password: Password = None,
 ) -> None:
     """Run the closed loop once: twin, link, decoder and back; compare with PyMatching on the same shots."""
+    from bridge.links.base import Deadlines
+    from bridge.loop import LoopSettings
+    from qtwin.loops import TwinChoice, loop_once
+
     settings = LoopSettings(
         decoder=decoder,
         link=link,
-        backend_id=backend or _default_backend(code, distance),
         code=code,
         distance=distance,
         rounds=distance if rounds is None else rounds,
@@ -71,102 +59,16 @@ def loop(
         trace_shot=trace,
         deadlines=Deadlines(exchange_s=timeout),
     )
-    console, errors = Console(), Console(stderr=True)
-    folder = new_report_folder(runs_dir, settings)
-    with _one_message(errors), _twin(url, email, password, folder) as twin:
-        run = _run(settings, twin, folder, console, errors)
-        if json_file is not None:
-            write_json(json_file, result(run))
-    if run.error is not None:
+    if not loop_once(settings, backend, TwinChoice(url, email, password), runs_dir, json_file):
         raise typer.Exit(1)
 
 
 def demo(
-    shots: Annotated[int, typer.Option(help="Memories of each code.")] = DEMO_SHOTS,
+    shots: Annotated[int, typer.Option(help="Memories of each code.", min=1)] = DEMO_SHOTS,
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
 ) -> None:
     """Close the loop twice, repetition d=3 and surface d=3, both through RTL in Verilator."""
-    console, errors = Console(), Console(stderr=True)
-    folder = _new_folder(runs_dir, "demo")
-    failed = False
-    with _one_message(errors), _twin(None, "", None, folder) as twin:
-        for code in ("repetition", "surface"):
-            settings = LoopSettings(
-                code=code, backend_id=_default_backend(code, 3), shots=shots, seed=DEMO_SEED, link="verilated"
-            )
-            run = _run(settings, twin, folder / code, console, errors)
-            failed = failed or run.error is not None
-    if failed:
+    from qtwin.loops import demo_runs
+
+    if not demo_runs(shots, runs_dir):
         raise typer.Exit(1)
-
-
-def _run(settings: LoopSettings, twin: TwinClient, folder: Path, console: Console, errors: Console) -> LoopRun:
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProgressWatcher(errors) as watcher:
-        run = run_loop(settings, twin, watcher, folder)
-        watcher.stage("writing the report")
-        write_report(run, folder)
-    print_run(console, run)
-    if run.telemetry is not None:
-        console.print(
-            f"/telemetry/qec of job {run.setup.job_id if run.setup else '-'}: "
-            f"metric_source = {run.telemetry['metric_source']}"
-        )
-    if run.error is not None:
-        done = run.setup.tally.num_shots if run.setup else 0
-        print_error(errors, f"{run.error}\nStopped after {done:,} of {settings.shots:,} shots.")
-    console.print(f"report: {folder}/", highlight=False)
-    return run
-
-
-def _default_backend(code: str, distance: int) -> str:
-    return NATIVE_BACKEND.get(code, LARGE_BACKEND) if code == "repetition" or distance <= 3 else LARGE_BACKEND
-
-
-def new_report_folder(runs_dir: Path, settings: LoopSettings) -> Path:
-    """A new folder named for the time and the run."""
-    path = Path(settings.decoder)
-    decoder = path.resolve().parent.name if path.is_file() else path.name
-    return _new_folder(runs_dir, f"{decoder}-{settings.code}-d{settings.distance}")
-
-
-def _new_folder(runs_dir: Path, name: str) -> Path:
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    for attempt in range(1000):
-        folder = runs_dir / (f"{stamp}-{name}" + (f"-{attempt}" if attempt else ""))
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise FileExistsError(f"no free name for a report in {runs_dir}")
-
-
-@contextmanager
-def _twin(url: str | None, email: str, password: str | None, folder: Path) -> Iterator[TwinClient]:
-    """A client that is logged in, at a running twin or at one of our own."""
-    if url is None:
-        with embedded_twin(folder / "twin") as address, _client(address) as client:
-            yield client
-        return
-    if password is None:
-        raise typer.BadParameter("set QTWIN_PASSWORD, or give --password, for the twin at --url")
-    with _client(TwinAddress(url, email, password)) as client:
-        yield client
-
-
-@contextmanager
-def _client(address: TwinAddress) -> Iterator[TwinClient]:
-    with TwinClient(address.url, address.email, address.password) as client:
-        client.login()
-        yield client
-
-
-@contextmanager
-def _one_message(errors: Console) -> Iterator[None]:
-    """Whatever stops the command, say it once and exit with 1."""
-    try:
-        yield
-    except (BridgeError, TwinError, EmbeddedTwinError, OSError) as error:
-        print_error(errors, str(error))
-        raise typer.Exit(1) from error

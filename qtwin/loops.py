@@ -1,0 +1,132 @@
+"""Runs the closed loop for the command line: finds the twin, shows progress, writes the report."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from bridge.errors import BridgeError
+from bridge.loop import LoopRun, LoopSettings, run_loop
+from bridge.report import result, write_json, write_report
+from qtwin.console import ProgressWatcher, print_error, print_run
+from qtwin.embedded import EmbeddedTwinError, TwinAddress, embedded_twin
+from twin.client import TwinClient, TwinError
+
+DEMO_SEED = 20240501
+SMALL_BACKEND = {"repetition": "repetition29_like", "surface": "surface17_like"}
+LARGE_BACKEND = "willow_like"
+
+
+@dataclass(frozen=True, slots=True)
+class TwinChoice:
+    """Which twin to use: a running one, or without a URL one of our own."""
+
+    url: str | None = None
+    email: str = ""
+    password: str | None = None
+
+
+def loop_once(
+    settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, runs_dir: Path, json_file: Path | None
+) -> bool:
+    """Run once; returns whether it went through. A backend of None takes one that fits the code."""
+    settings = replace(settings, backend_id=backend_id or default_backend(settings.code, settings.distance))
+    console, errors = Console(), Console(stderr=True)
+    folder = _report_folder(runs_dir, settings)
+    with _one_message(errors), _twin(twin_choice, folder) as twin:
+        run = _run(settings, twin, folder, console, errors)
+        if json_file is not None:
+            write_json(json_file, result(run))
+    return run.error is None
+
+
+def demo_runs(shots: int, runs_dir: Path) -> bool:
+    """Repetition d=3 and surface d=3 through RTL; returns whether both went through."""
+    console, errors = Console(), Console(stderr=True)
+    folder = _new_folder(runs_dir, "demo")
+    whole = True
+    with _one_message(errors), _twin(TwinChoice(), folder) as twin:
+        for code in ("repetition", "surface"):
+            settings = LoopSettings(
+                code=code, backend_id=default_backend(code, 3), shots=shots, seed=DEMO_SEED, link="verilated"
+            )
+            run = _run(settings, twin, folder / code, console, errors)
+            whole = whole and run.error is None
+    return whole
+
+
+def _run(settings: LoopSettings, twin: TwinClient, folder: Path, console: Console, errors: Console) -> LoopRun:
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProgressWatcher(errors) as watcher:
+        run = run_loop(settings, twin, watcher, folder)
+        watcher.stage("writing the report")
+        write_report(run, folder)
+    print_run(console, run)
+    if run.telemetry is not None:
+        console.print(
+            f"/telemetry/qec of job {run.setup.job_id if run.setup else '-'}: "
+            f"metric_source = {run.telemetry['metric_source']}"
+        )
+    if run.error is not None:
+        done = run.setup.tally.num_shots if run.setup else 0
+        print_error(errors, f"{run.error}\nStopped after {done:,} of {settings.shots:,} shots.")
+    console.print(f"report: {folder}/", highlight=False)
+    return run
+
+
+def default_backend(code: str, distance: int) -> str:
+    """A shipped backend with room for the code."""
+    return LARGE_BACKEND if code == "surface" and distance > 3 else SMALL_BACKEND.get(code, LARGE_BACKEND)
+
+
+def _report_folder(runs_dir: Path, settings: LoopSettings) -> Path:
+    """A new folder named for the time and the run."""
+    path = Path(settings.decoder)
+    decoder = path.resolve().parent.name if path.is_file() else path.name
+    return _new_folder(runs_dir, f"{decoder}-{settings.code}-d{settings.distance}")
+
+
+def _new_folder(runs_dir: Path, name: str) -> Path:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        folder = runs_dir / (f"{stamp}-{name}" + (f"-{attempt}" if attempt else ""))
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"no free name for a report in {runs_dir}")
+
+
+@contextmanager
+def _twin(choice: TwinChoice, folder: Path) -> Iterator[TwinClient]:
+    """A client that is logged in, at a running twin or at one of our own."""
+    if choice.url is None:
+        with embedded_twin(folder / "twin") as address, _client(address) as client:
+            yield client
+        return
+    if choice.password is None:
+        raise typer.BadParameter("set QTWIN_PASSWORD, or give --password, for the twin at --url")
+    with _client(TwinAddress(choice.url, choice.email, choice.password)) as client:
+        yield client
+
+
+@contextmanager
+def _client(address: TwinAddress) -> Iterator[TwinClient]:
+    with TwinClient(address.url, address.email, address.password) as client:
+        client.login()
+        yield client
+
+
+@contextmanager
+def _one_message(errors: Console) -> Iterator[None]:
+    """Whatever stops the command, say it once and exit with 1."""
+    try:
+        yield
+    except (BridgeError, TwinError, EmbeddedTwinError, OSError) as error:
+        print_error(errors, str(error))
+        raise typer.Exit(1) from error
