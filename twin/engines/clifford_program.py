@@ -21,7 +21,7 @@ from twin.engines.program import PULSES, TWO_QUBIT, Condition, Operation, Progra
 Bits = NDArray[np.uint8]
 
 TWIRLED = "pauli_twirled_relaxation"
-MAX_SINGLE_SHOT_STEPS = 20_000_000
+MAX_SINGLE_SHOT_STEPS = 3_000_000
 _VIRTUAL = {0: None, 1: "S", 2: "Z", 3: "S_DAG"}
 
 

@@ -34,11 +34,11 @@ def test_drift_is_a_function_of_seed_and_time(drifting: Device) -> None:
 
 
 def test_drift_has_the_stationary_moments(drifting: Device) -> None:
-    """Log T1 of 7 qubits at 1,500 times, 10 correlation times apart: 10,500 nearly independent normals.
+    """Log T1 of 7 qubits at 500 times, 10 correlation times apart: 3,500 nearly independent normals.
 
     Mean, variance and the correlation one correlation time later within 5 standard errors (false alarm 2e-6).
     """
-    times = 1e6 + np.arange(1500) * 6000.0
+    times = 1e6 + np.arange(500) * 6000.0
     logs = np.log([_t1(drifting, each) for each in times]) / SETTINGS.sigma_t1
     later = np.log([_t1(drifting, each + 600.0) for each in times]) / SETTINGS.sigma_t1
     count = logs.size
