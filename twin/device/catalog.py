@@ -97,6 +97,8 @@ class _Reader:
     def raw(self, path: str) -> object:
         try:
             text = self._texts[path] if path in self._texts else (self._dir / path).read_text(encoding="utf-8")
+            if "*" in text and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+                raise ConfigError(f"{path}: YAML aliases are not allowed (they can expand without bound)")
             return yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read: {error}") from error

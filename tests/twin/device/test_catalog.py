@@ -71,6 +71,12 @@ def test_load_names_file_and_field(config_dir: Path, path: str, old: str, new: s
     assert path in str(caught.value) or "devices/absent.yaml" in str(caught.value)
 
 
+def test_load_refuses_aliases(config_dir: Path) -> None:
+    bomb = "a: &a [x, x]\n" + "".join(f"b{i}: &b{i} [*a, *a]\n" for i in range(3)) + "scenario: *a\n"
+    with pytest.raises(ConfigError, match=r"scenarios/bomb\.yaml: YAML aliases"):
+        DeviceCatalog.load(config_dir, {"scenarios/bomb.yaml": bomb})
+
+
 def test_load_checks_files_that_no_backend_uses(config_dir: Path) -> None:
     (config_dir / "noise" / "spare.yaml").write_text("noise: {qubits: {0: {t1_us: 0}}}")
     with pytest.raises(ConfigError, match=r"noise/spare\.yaml: noise\.qubits\.0\.t1_us"):
