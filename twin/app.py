@@ -50,5 +50,6 @@ def create_gateway(settings: Settings) -> FastAPI:
     add_auth_routes(app)
     problems.install(app)
     app.add_middleware(Gateway, api_key=api_key, twin=proxy)
+    app.add_middleware(BodyLimit, max_bytes=settings.limits.max_body_bytes)
     app.add_middleware(RequestContext, metrics=metrics)
     return app

@@ -132,7 +132,7 @@ def run(
     server, listener = _make_server(settings, host, port, kind, announce, tls)
     if kind != "twin" and (admin := prepare_admin(settings)) is not None and first_admin is not None:
         first_admin(admin)
-    with listener:
+    with listener, contextlib.suppress(SystemExit):  # uvicorn's way to say that the start failed
         server.run(sockets=[listener])
     if not server.started:
         raise server.start_error

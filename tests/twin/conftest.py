@@ -23,6 +23,12 @@ BELL = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0
 START_DEADLINE_S = 60.0
 
 
+def settings_of(data_dir: Path, **given: object) -> Settings:
+    """Quiet settings for a test, with an admin whose password is known."""
+    values = {"data_dir": data_dir, "admin_password": PASSWORD, "log_level": "error", "num_workers": 1}
+    return Settings.model_validate(values | given)
+
+
 @dataclass(frozen=True)
 class ServedTwin:
     """Where a twin is, and how to log in."""
@@ -50,7 +56,7 @@ class ServedTwin:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTwin]:
     data_dir = tmp_path_factory.mktemp("twin")
-    settings = Settings(data_dir=data_dir, admin_password=PASSWORD, log_level="error", num_workers=2)
+    settings = settings_of(data_dir, num_workers=2)
     with serve_in_thread(settings) as url:
         yield ServedTwin(url, data_dir)
 

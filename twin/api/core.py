@@ -34,9 +34,17 @@ class BackendSummary(BaseModel):
     operational: bool
 
 
+class TwoQubitGate(BaseModel):
+    qubits: tuple[int, int]
+    error: float
+    duration_ns: float
+
+
 class BackendDetails(BackendSummary):
     qubit_positions: list[tuple[float, float]]
     snapshot_id: str
+    reported_snapshot_id: str
+    two_qubit_gates: list[TwoQubitGate]
     durations_ns: dict[str, float]
 
 
@@ -79,7 +87,16 @@ async def backends(parts: TheParts) -> dict[str, Any]:
 async def one_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
     """One backend with positions, durations, calibration, and the id of its noise snapshot of this moment."""
     backend = await parts.backends.current(backend_id)
-    return backend.device.details() | {"snapshot_id": backend.snapshot().snapshot_id}
+    reported = backend.reported_snapshot()
+    gates = [
+        {"qubits": list(pair), "error": edge.error, "duration_ns": edge.duration_ns}
+        for pair, edge in sorted(reported.edges.items())
+    ]
+    return backend.device.details() | {
+        "snapshot_id": backend.snapshot().snapshot_id,
+        "reported_snapshot_id": reported.snapshot_id,
+        "two_qubit_gates": gates,
+    }
 
 
 @router.get("/metrics", response_model=Metrics)

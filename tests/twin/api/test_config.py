@@ -9,10 +9,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.twin.conftest import EMAIL, PASSWORD, ServedTwin
+from tests.twin.conftest import EMAIL, ServedTwin, settings_of
 from twin.client import TwinApiError, TwinClient
 from twin.serve import serve_in_thread
-from twin.settings import Settings, default_config_dir
+from twin.settings import default_config_dir
 
 NOISE = "noise/ibm_jakarta_like.yaml"
 OUTSIDE = [
@@ -35,7 +35,7 @@ OUTSIDE = [
 
 @pytest.fixture
 def own_twin(tmp_path: Path) -> Iterator[ServedTwin]:
-    settings = Settings(data_dir=tmp_path / "data", admin_password=PASSWORD, log_level="error", num_workers=1)
+    settings = settings_of(tmp_path / "data")
     with serve_in_thread(settings) as url:
         yield ServedTwin(url, tmp_path / "data")
 
@@ -111,7 +111,7 @@ def test_nothing_outside_is_read_or_written(tmp_path: Path, path: str) -> None:
 
     database = Database.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
     try:
-        settings = Settings(data_dir=tmp_path / "data", config_dir=config)
+        settings = settings_of(tmp_path / "data", config_dir=config)
         files = ConfigFiles(settings, database, EventLog(database), lambda _catalog: None)
         with pytest.raises(NotFoundError):
             files.read(path)
@@ -134,9 +134,7 @@ def test_nothing_outside_is_answered_over_http(http: httpx.Client, path: str) ->
 
 
 def test_a_read_only_configuration_answers_501(tmp_path: Path) -> None:
-    settings = Settings(
-        data_dir=tmp_path, admin_password=PASSWORD, config_read_only=True, log_level="error", num_workers=1
-    )
+    settings = settings_of(tmp_path, config_read_only=True)
     with serve_in_thread(settings) as url, ServedTwin(url, tmp_path).client() as client:
         assert client.config_files()["writable"] is False
         with pytest.raises(TwinApiError) as refused:

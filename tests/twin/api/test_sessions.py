@@ -8,7 +8,6 @@ import pytest
 import stim
 
 import qds1
-from tests.twin.conftest import ServedTwin
 from twin.client import TwinApiError, TwinClient
 
 SURFACE = {"code_family": "surface", "code_distance": 3, "rounds": 3, "seed": 5}
@@ -125,7 +124,9 @@ def test_the_error_model_is_the_circuits(client: TwinClient) -> None:
     session = opened(client)
     circuit = stim.Circuit(client.session_circuit(session))
     model = stim.DetectorErrorModel(client.session_error_model(session))
-    assert model.approx_equals(circuit.detector_error_model(decompose_errors=True), atol=1e-6)  # circuits are printed with six digits
+    assert model.approx_equals(
+        circuit.detector_error_model(decompose_errors=True), atol=1e-6
+    )  # circuits are printed with six digits
     assert circuit.num_detectors == 4 + 8 * 2 + 4
     assert {int(coordinates[2]) for coordinates in circuit.get_detector_coordinates().values()} == {0, 1, 2, 3}
 
@@ -193,7 +194,7 @@ def test_rounds_over_the_stream(client: TwinClient) -> None:
     assert (tags == np.arange(70_000) % 65536).all()
 
 
-def test_a_stream_of_no_session_is_refused_with_404(served: ServedTwin, client: TwinClient) -> None:
+def test_a_stream_of_no_session_is_refused_with_404(client: TwinClient) -> None:
     with pytest.raises(TwinApiError) as refused:
         client.open_stream("nothing")
     assert refused.value.status == 404

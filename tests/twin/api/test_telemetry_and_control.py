@@ -113,9 +113,7 @@ def test_loop_cadence_counts_policy_updates(client: TwinClient) -> None:
 
 
 @pytest.mark.parametrize(("temperature_mk", "multiplier"), [(15, 1.0), (30, 0.85), (50, 0.60), (100, 0.20)])
-def test_cryo_goes_through_the_references_points(
-    client: TwinClient, temperature_mk: float, multiplier: float
-) -> None:
+def test_cryo_goes_through_the_references_points(client: TwinClient, temperature_mk: float, multiplier: float) -> None:
     cryo = client.set_cryo(BACKEND, {"temperature_mk": temperature_mk})
     assert cryo["t1_multiplier"] == pytest.approx(multiplier)
     assert client.cryo(BACKEND) == cryo

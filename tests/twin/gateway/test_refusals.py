@@ -15,9 +15,9 @@ import pytest
 import websockets.exceptions
 from websockets.sync.client import connect
 
-from tests.twin.conftest import EMAIL, PASSWORD, ServedTwin
+from tests.twin.conftest import EMAIL, PASSWORD, ServedTwin, settings_of
 from twin.serve import serve_in_thread
-from twin.settings import URL_PREFIX, Settings
+from twin.settings import URL_PREFIX
 
 GOOD_CLAIMS: dict[str, Any] = {
     "iss": "qtwin-gateway",
@@ -123,7 +123,7 @@ def test_the_stream_refuses_a_handshake_without_token(served: ServedTwin) -> Non
 
 @pytest.fixture(scope="module")
 def bare_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("bare"), api_key="the key", log_level="error", num_workers=1)
+    settings = settings_of(tmp_path_factory.mktemp("bare"), api_key="the key")
     with serve_in_thread(settings, kind="twin") as url:
         yield url
 
@@ -198,14 +198,6 @@ def test_failed_logins_are_limited_and_good_ones_are_not(bare_login: str) -> Non
 
 @pytest.fixture
 def bare_login(tmp_path: Any) -> Iterator[str]:
-    settings = Settings.model_validate(
-        {
-            "data_dir": tmp_path,
-            "admin_password": PASSWORD,
-            "log_level": "error",
-            "num_workers": 1,
-            "limits": {"login_attempts_per_minute": 3},
-        }
-    )
+    settings = settings_of(tmp_path, limits={"login_attempts_per_minute": 3})
     with serve_in_thread(settings) as url:
         yield url
