@@ -10,7 +10,7 @@ import numpy as np
 
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import BridgeError, DecoderMismatchError, LoopError, ProtocolError, RegisterError
-from bridge.links import default_link, make_link, trace_link
+from bridge.links import default_link, make_link, trace_link, waveform_format
 from bridge.links.base import Deadlines, Link, LinkInfo, OpenedLink
 from bridge.problem import DecodingProblem, decoding_problem
 from bridge.tally import Tally
@@ -327,8 +327,3 @@ def _trace(setup: Setup, settings: LoopSettings, folder: Path) -> Path | None:
     with OpenedLink(trace_link(setup.decoder, settings.deadlines, file)) as opened:
         opened.link.exchange(setup.tally.trace_words, 1)
     return file
-
-
-def waveform_format() -> str:
-    """FST where the compression library's header is installed, else VCD."""
-    return "fst" if Path("/usr/include/lz4.h").exists() else "vcd"

@@ -74,6 +74,8 @@ def _run(settings: LoopSettings, twin: TwinClient, folder: Path, console: Consol
     if run.error is not None:
         done = run.setup.tally.num_shots if run.setup else 0
         print_error(errors, f"{run.error}\nStopped after {done:,} of {settings.shots:,} shots.")
+    if run.trace_file is not None:
+        console.print(f"waveform: {run.trace_file}", highlight=False)
     console.print(f"report: {folder}/", highlight=False)
     return run
 

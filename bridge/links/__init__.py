@@ -74,6 +74,13 @@ def trace_link(decoder: Decoder, deadlines: Deadlines, trace_file: Path) -> Link
     return VerilatedLink(_rtl(decoder), deadlines, trace_file)
 
 
+def waveform_format() -> str:
+    """Format that waveforms are recorded in here: "fst" where its compression library is installed, else "vcd"."""
+    from bridge.links.verilated.library import can_record_fst
+
+    return "fst" if can_record_fst() else "vcd"
+
+
 def _rtl(decoder: Decoder) -> DecoderFolder:
     if decoder.folder is None:
         raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to simulate; use --link software")

@@ -1,6 +1,7 @@
 """Builds a decoder's RTL into a shared library with Verilator, once per content, and declares its functions."""
 
 import ctypes
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,15 @@ def build_library(decoder: DecoderFolder, trace: str | None) -> Path:
         _link_library(folder, environment, trace)
 
     return cached_build(key, build) / LIBRARY_NAME
+
+
+def can_record_fst() -> bool:
+    """Whether the headers that Verilator's FST writer needs are installed (liblz4-dev, zlib1g-dev on Debian)."""
+    command = ["g++", "-E", "-x", "c++", "-include", "lz4.h", "-include", "zlib.h", os.devnull, "-o", os.devnull]
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=BUILD_TIMEOUT_S).returncode == 0
+    except OSError:
+        return False
 
 
 def _verilate(decoder: DecoderFolder, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
