@@ -22,7 +22,7 @@ from twin.engines.program import schedule
 HEADER = 'OPENQASM 2.0; include "qelib1.inc"; '
 CIRCUITS = {
     "waits": "qreg q[3]; creg c[3]; h q[0]; cx q[0],q[1]; cx q[1],q[2]; x q[0];" + "id q[0];" * 300 + "measure q -> c;",
-    "ramsey": "qreg q[1]; creg c[1]; sx q[0];" + "id q[0];" * 600 + "sx q[0]; measure q -> c;",
+    "ramsey": "qreg q[1]; creg c[1]; sx q[0];" + "id q[0];" * 300 + "sx q[0]; measure q -> c;",
     "reset": "qreg q[2]; creg c[2]; x q[0]; h q[1]; cx q[1],q[0]; reset q[0]; cx q[1],q[0]; measure q -> c;",
     "middle": "qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q[0] -> c[0]; s q[1]; cx q[0],q[1];"
     " measure q[1] -> c[1];",
