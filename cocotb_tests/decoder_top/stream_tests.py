@@ -150,6 +150,7 @@ async def loses_nothing_when_the_host_does_not_read(dut: Any) -> None:
     bench.send(bench.shots(40))
     await ClockCycles(dut.clk_i, 1500)
     assert dut.s_axis_tready.value == 0
+    assert dut.m_axis_tvalid.value == 1
     assert not bench.stream.empty
     bench.sink.pause = random_pauses(bench.random, 0.1)
     await bench.finish()

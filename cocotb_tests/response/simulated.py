@@ -146,3 +146,12 @@ async def finishes_the_message_under_way_when_flushed(dut: Any) -> None:
     cocotb.start_soon(flush())
     await bench.run(NUM_CYCLES)
     bench.check()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def offers_a_word_before_anyone_is_ready(dut: Any) -> None:
+    bench = Bench(dut, offer_prob=1.0, sink_pause=1.0)
+    dut.m_axis_tready.value = 0
+    await bench.run(4)
+    assert dut.m_axis_tvalid.value == 1
+    assert len(bench.expected) == 1

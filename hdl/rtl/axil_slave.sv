@@ -1,4 +1,5 @@
-// AXI4-Lite slave -> register bus, one access at a time; reads and writes that wait together take turns.
+// AXI4-Lite slave -> register bus, one access at a time. Reads and writes that wait together take turns, because a
+// write's answer has to be taken before the next write is started, and the same for reads.
 `default_nettype none
 module axil_slave (
     input  logic        clk_i,
@@ -37,7 +38,6 @@ module axil_slave (
   localparam logic [1:0] StWrite = 2'd1;
   localparam logic [1:0] StRead = 2'd2;
   logic [1:0] state_q;
-  logic read_next_q;  // the last access was a write
 
   // Each address and data channel has a register; it is free again when its access is done.
   logic aw_full_q, w_full_q, ar_full_q;
@@ -68,7 +68,6 @@ module axil_slave (
 
     if (!rst_ni) begin
       state_q <= StIdle;
-      read_next_q <= 1'b0;
       aw_full_q <= 1'b0;
       w_full_q <= 1'b0;
       ar_full_q <= 1'b0;
@@ -81,13 +80,8 @@ module axil_slave (
       s_axil_bvalid <= write_done || (s_axil_bvalid && !s_axil_bready);
       s_axil_rvalid <= read_done || (s_axil_rvalid && !s_axil_rready);
       if (state_q == StIdle) begin
-        if (read_waits && (read_next_q || !write_waits)) begin
-          state_q <= StRead;
-          read_next_q <= 1'b0;
-        end else if (write_waits) begin
-          state_q <= StWrite;
-          read_next_q <= 1'b1;
-        end
+        if (write_waits) state_q <= StWrite;
+        else if (read_waits) state_q <= StRead;
       end else if (bus_ready_i) begin
         state_q <= StIdle;
       end

@@ -73,6 +73,8 @@ module front_end #(
   logic [15:0] tag_q, tag_d;
   logic events_mode_q, events_mode_d;
   logic [31:0] rounds_left_q, rounds_left_d;
+  logic no_round_left_q, no_round_left_d;  // rounds_left_q == 0, ready in time for the next header
+  logic no_rounds_q;                       // the same for rounds_i
   logic unlimited_q, unlimited_d;     // open-ended shot: rounds_left does not count
   logic any_layer_q, any_layer_d;     // a layer of this shot has gone to the core
   logic abort_q, abort_d;             // the core has to be told, once the layer register is empty
@@ -111,19 +113,19 @@ module front_end #(
   logic opens;        // first message of a shot
   logic skipped;      // belongs to the shot that a fault has spoiled
   logic events_mode;  // the shot's own settings
-  logic [31:0] rounds_left;
+  logic no_round_left;
   logic unlimited;
   logic wrong_time;
   logic [7:0] fault_code;
   assign opens = !in_shot_q || tag != tag_q;
   assign skipped = skipping_q && !is_bus && !(is_shot && tag != tag_q);
   assign events_mode = opens ? events_mode_i : events_mode_q;
-  assign rounds_left = opens ? rounds_i : rounds_left_q;
-  assign unlimited = opens ? OpenEnded && rounds_i == '0 : unlimited_q;
+  assign no_round_left = opens ? no_rounds_q : no_round_left_q;
+  assign unlimited = opens ? OpenEnded && no_rounds_q : unlimited_q;
   always_comb begin
     if (is_events != events_mode) wrong_time = 1'b1;
     else if (unlimited) wrong_time = is_end && opens;
-    else wrong_time = is_end != (rounds_left == '0);
+    else wrong_time = is_end != no_round_left;
 
     if (!is_shot && !is_bus) fault_code = registers_pkg::FaultCodeUnknownKind;
     else if (is_shot && opens && !enable_i) fault_code = registers_pkg::FaultCodeDisabled;
@@ -162,6 +164,7 @@ module front_end #(
     tag_d = tag_q;
     events_mode_d = events_mode_q;
     rounds_left_d = rounds_left_q;
+    no_round_left_d = no_round_left_q;
     unlimited_d = unlimited_q;
     any_layer_d = any_layer_q;
     abort_d = abort_q && layer_valid_o;
@@ -196,6 +199,8 @@ module front_end #(
               skipping_d = 1'b0;
               tag_d = tag;
               events_mode_d = events_mode;
+              rounds_left_d = rounds_i;
+              no_round_left_d = no_rounds_q;
               unlimited_d = unlimited;
               any_layer_d = 1'b0;
             end
@@ -218,7 +223,6 @@ module front_end #(
               state_d = StPayload;
               is_end_d = is_end;
               is_data_d = kind == qds1_pkg::KindMeasData;
-              rounds_left_d = rounds_left - 32'(is_round);
             end
           end
         end
@@ -232,7 +236,11 @@ module front_end #(
           if (last_word) begin
             state_d = StHeader;
             any_layer_d = 1'b1;
-            round_o = !is_end_q;
+            if (!is_end_q) begin
+              round_o = 1'b1;
+              rounds_left_d = rounds_left_q - 1;
+              no_round_left_d = rounds_left_q == 32'd1;
+            end
             if (is_end_q) begin
               in_shot_d = 1'b0;
               token_push = 1'b1;
@@ -300,6 +308,8 @@ module front_end #(
     tag_q <= tag_d;
     events_mode_q <= events_mode_d;
     rounds_left_q <= rounds_left_d;
+    no_round_left_q <= no_round_left_d;
+    no_rounds_q <= rounds_i == '0;
     unlimited_q <= unlimited_d;
     is_end_q <= is_end_d;
     is_data_q <= is_data_d;
