@@ -17,7 +17,7 @@ from twin.serve import run
 BACKEND = "ibm_jakarta_like"
 SURFACE = {"code_family": "surface", "code_distance": 3, "seed": 11}
 UNIFORM = {"uniform_prob": 0.02}
-SLOW = [BELL.replace("h q[0];", f"h q[0]; rz({index}) q[0];") for index in range(30)]
+SLOW = [BELL.replace("h q[0];", f"h q[0]; rz({index}) q[0];") for index in range(10)]
 
 
 def session_of(client: TwinClient, **changes: object) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from twin import clock
 from twin.api.deps import Operator, TheParts
+from twin.api.json_values import JsonObject
 from twin.api.problems import responses
 from twin.backends import Backend
 
@@ -19,7 +20,7 @@ class Command(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     command_type: str = Field(examples=["inject_noise_override"])
-    payload: dict[str, Any] = Field(default_factory=dict)
+    payload: JsonObject = Field(default_factory=dict)
 
 
 class ControllerView(BaseModel):

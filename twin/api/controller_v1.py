@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from twin import clock
 from twin.api.deps import Operator, TheParts
+from twin.api.json_values import JsonObject
 from twin.api.problems import responses
 from twin.backends import Backend
 from twin.device.controller import cryo_view
@@ -24,7 +25,7 @@ router = APIRouter(prefix="/controller_api/v1", tags=["Controller API v1"])
 class PulseSchedule(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    actions: list[dict[str, Any]] = Field(max_length=100_000, examples=[[{"gate": "h", "qubits": [0]}]])
+    actions: list[JsonObject] = Field(max_length=100_000, examples=[[{"gate": "h", "qubits": [0]}]])
     n_qubits: int = Field(ge=1, le=4096)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
 
@@ -121,7 +122,7 @@ async def readout(
 
 
 @router.post("/{backend_id}/readout_config", response_model=ReadoutConfigView, responses=responses(403, 404, 409, 422))
-async def readout_config(backend_id: str, body: dict[str, Any], parts: TheParts, caller: Operator) -> dict[str, Any]:
+async def readout_config(backend_id: str, body: JsonObject, parts: TheParts, caller: Operator) -> dict[str, Any]:
     """Set channels, integration time and thresholds of the readouts that follow; -1 reverts one."""
     await parts.backends.set_readout_config(backend_id, body, caller.name)
     backend = parts.backends.get(backend_id)
@@ -135,7 +136,7 @@ async def cryo(backend_id: str, parts: TheParts) -> dict[str, Any]:
 
 
 @router.post("/{backend_id}/cryo", response_model=Cryo, responses=responses(403, 404, 409, 422))
-async def set_cryo(backend_id: str, body: dict[str, Any], parts: TheParts, caller: Operator) -> dict[str, Any]:
+async def set_cryo(backend_id: str, body: JsonObject, parts: TheParts, caller: Operator) -> dict[str, Any]:
     """Set cryostat parameters. A temperature sets T1/T2 by physics, unless the multipliers are given."""
     await parts.backends.set_cryo(backend_id, body, caller.name)
     return _cryo(parts.backends.get(backend_id))

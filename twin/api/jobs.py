@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from twin import clock
 from twin.api.deps import AnyCaller, Operator, TheParts
+from twin.api.json_values import JsonObject
 from twin.api.problems import responses
 from twin.errors import ConflictError, Fault, InvalidError
 from twin.jobs.model import JobRequest, body_hash
@@ -27,13 +28,13 @@ class JobCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     backend_id: str
-    circuits: list[str | dict[str, Any]] = Field(
+    circuits: list[str | JsonObject] = Field(
         min_length=1,
         max_length=MAX_CIRCUITS,
         description="OpenQASM 2.0, or {n_qubits, actions}, {stim}, {qec_memory}",
     )
     shots: int = Field(default=1024, ge=1)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: JsonObject = Field(default_factory=dict)
     seed: int | None = Field(default=None, ge=0, lt=2**63, description="None: chosen for you, and reported")
     memory: bool = Field(default=False, description="also return every shot's bit string")
 
@@ -123,7 +124,7 @@ async def status(job_id: str, parts: TheParts, _caller: AnyCaller) -> dict[str, 
 
 
 @router.post("/{job_id}/metadata", response_model=JobMetadata, responses=responses(403, 404, 413, 422))
-async def attach_metadata(job_id: str, body: dict[str, Any], parts: TheParts, _caller: Operator) -> dict[str, Any]:
+async def attach_metadata(job_id: str, body: JsonObject, parts: TheParts, _caller: Operator) -> dict[str, Any]:
     """Merge keys into a job's metadata: `decoder_metrics` and `qec_metrics` feed `/telemetry/qec`."""
     return {"job_id": job_id, "metadata": await parts.jobs.merge_metadata(job_id, body)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,10 @@ def problem_of(error: TwinError, request_id: str | None = None) -> dict[str, Any
 
 
 def problem_response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    content = orjson.dumps(body, default=str)
+    try:
+        content = orjson.dumps(body)
+    except TypeError:  # a message that quotes what is not text
+        content = json.dumps(body, default=repr).encode()
     return Response(content, status_code=body["status"], headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
@@ -135,6 +139,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     detail = error.detail
+    if error.status_code == 400:  # FastAPI's for a body that is not even text; our contract has 422 for it
+        return problem_response(problem_body(422, detail, request_id=request_id_of(request)))
     if error.status_code == 404 and detail == "Not Found":
         detail = f"there is nothing at {request.url.path}"
     body = problem_body(error.status_code, detail, request_id=request_id_of(request))
