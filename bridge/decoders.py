@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,17 +16,29 @@ from hdl.build import cached_build
 from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.table import decode_with_table
+from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import HdlError
+from hdl.model.unionfind import UnionFindModel
 
 Bits = NDArray[np.uint8]
 COMPILED_FOLDER = "decoder"
 
 
+Statuses = NDArray[np.uint32]
+
+
 class ShotDecoder(Protocol):
     """A decoder in software: detection events in, observable flips out."""
 
-    def decode(self, detection_events: Bits) -> Bits:
-        """Decode whole shots: 0/1 of shape (shots, detectors) -> 0/1 of shape (shots, observables)."""
+    def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
+        """Decode whole shots.
+
+        Args:
+            detection_events: 0/1, shape (shots, detectors of the error model).
+
+        Returns:
+            observable flips, 0/1 of shape (shots, observables); `qds1.Status` flags, shape (shots,).
+        """
 
 
 class MatchingDecoder:
@@ -35,9 +47,10 @@ class MatchingDecoder:
     def __init__(self, problem: DecodingProblem) -> None:
         self._matching = pymatching.Matching.from_detector_error_model(problem.error_model)
 
-    def decode(self, detection_events: Bits) -> Bits:
+    def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
         """See `ShotDecoder.decode`."""
-        return np.asarray(self._matching.decode_batch(detection_events), dtype=np.uint8)
+        flips = np.asarray(self._matching.decode_batch(detection_events), dtype=np.uint8)
+        return flips, np.zeros(len(flips), dtype=np.uint32)
 
 
 class TableDecoder:
@@ -47,9 +60,23 @@ class TableDecoder:
         self._graph = problem.graph
         self._table = table
 
-    def decode(self, detection_events: Bits) -> Bits:
+    def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
         """See `ShotDecoder.decode`."""
-        return decode_with_table(self._table, self._graph.defects(detection_events), self._graph.num_observables)
+        graph = self._graph
+        flips = decode_with_table(self._table, graph.defects(detection_events), graph.num_observables)
+        return flips, np.zeros(len(flips), dtype=np.uint32)
+
+
+class UnionFindDecoder:
+    """The model of a compiled union-find decoder, bit for bit."""
+
+    def __init__(self, problem: DecodingProblem, options: UnionFindOptions) -> None:
+        self._graph = problem.graph
+        self._model = UnionFindModel(problem.graph, options)
+
+    def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
+        """See `ShotDecoder.decode`."""
+        return self._model.decode(self._graph.defects(detection_events))
 
 
 @dataclass(frozen=True)
@@ -77,7 +104,8 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
     """The decoder for a name or the path of a manifest.
 
     Args:
-        name: "pymatching", a core of `qtwin compile` (compiled for the problem, once per content), or a path.
+        name: "pymatching", a core of `qtwin compile` (compiled for the problem, once per content; "union-find:3"
+            takes weights of 3 bits), or a path.
         problem: what it has to solve.
 
     Raises:
@@ -87,8 +115,9 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
     if name == "pymatching":
         return Decoder("pymatching", pymatching.__version__, None, lambda: MatchingDecoder(problem))
     try:
-        if name in CORES:
-            return _from_folder(_compiled(name, problem), problem)
+        core, _, weight_bits = name.partition(":")
+        if core in CORES:
+            return _from_folder(_compiled(core, _options(name, weight_bits), problem), problem)
         path = Path(name)
         if not path.exists():
             raise LinkOpenError(
@@ -100,10 +129,21 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         raise LinkOpenError(str(error)) from error
 
 
-def _compiled(core: str, problem: DecodingProblem) -> DecoderFolder:
+def _options(name: str, weight_bits: str) -> UnionFindOptions | None:
+    if not weight_bits:
+        return None
+    if not weight_bits.isdigit() or not name.startswith("union-find:"):
+        raise LinkOpenError(
+            f"there is no decoder {name!r}: only union-find takes a number of weight bits (union-find:3)"
+        )
+    return UnionFindOptions(weight_bits=int(weight_bits))
+
+
+def _compiled(core: str, options: UnionFindOptions | None, problem: DecodingProblem) -> DecoderFolder:
     key = {
         "what": "compiled decoder",
         "core": core,
+        "options": None if options is None else asdict(options),
         "error_model": str(problem.error_model),
         "graph_hash": problem.graph.graph_hash,
         "code": json.dumps(problem.code, sort_keys=True),
@@ -111,7 +151,8 @@ def _compiled(core: str, problem: DecodingProblem) -> DecoderFolder:
     }
 
     def build(folder: Path) -> None:
-        compile_decoder(problem.error_model, problem.layout, folder / COMPILED_FOLDER, core=core, code=problem.code)
+        target = folder / COMPILED_FOLDER
+        compile_decoder(problem.error_model, problem.layout, target, core=core, options=options, code=problem.code)
 
     return DecoderFolder(cached_build(key, build) / COMPILED_FOLDER)
 
@@ -119,15 +160,19 @@ def _compiled(core: str, problem: DecodingProblem) -> DecoderFolder:
 def _from_folder(folder: DecoderFolder, problem: DecodingProblem) -> Decoder:
     manifest = folder.manifest
     _check_fit(folder, problem)
-    software = None
+    return Decoder(manifest.name, manifest.version, folder, _software_form(folder, problem))
+
+
+def _software_form(folder: DecoderFolder, problem: DecodingProblem) -> Callable[[], ShotDecoder] | None:
+    """The model of a compiled decoder; None for a user's own RTL and for windowed cores."""
+    manifest = folder.manifest
     if manifest.table is not None:
         table = np.load(folder.file(manifest.table))
-        software = _table_maker(problem, table)
-    return Decoder(manifest.name, manifest.version, folder, software)
-
-
-def _table_maker(problem: DecodingProblem, table: NDArray[np.uint32]) -> Callable[[], ShotDecoder]:
-    return lambda: TableDecoder(problem, table)
+        return lambda: TableDecoder(problem, table)
+    if manifest.core == "union-find" and not manifest.options.get("window"):
+        options = UnionFindOptions(**manifest.options)
+        return lambda: UnionFindDecoder(problem, options)
+    return None
 
 
 def _check_fit(folder: DecoderFolder, problem: DecodingProblem) -> None:

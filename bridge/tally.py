@@ -66,7 +66,7 @@ class Tally:
         syndromes, data = split_shots(shots, self._problem)
         events = self._problem.layout.detection_events(syndromes, data)
         observables = self._problem.layout.observables(data)
-        reference = self._reference.decode(events)
+        reference, _ = self._reference.decode(events)
         wrong = (corrections.flips != observables).any(axis=1)
         self._keep_wrong(np.flatnonzero(wrong), shots, events, observables, corrections.flips, reference)
         if self._trace_shot is not None and self.num_shots <= self._trace_shot < self.num_shots + len(shots):

@@ -114,8 +114,8 @@ class SoftwareLink:
         graph = self._problem.graph
         events = np.zeros((1, self._problem.error_model.num_detectors), dtype=np.uint8)
         events[0, graph.vertex_detector] = layers.ravel()[graph.vertex_position]
-        flips = self._decoder.decode(events)
-        return tuple(int(word) for word in pack_bits(flips)[0]), Status.OK
+        flips, status = self._decoder.decode(events)
+        return tuple(int(word) for word in pack_bits(flips)[0]), Status(int(status[0]))
 
     def _in_bulk(self, words: Words, model: DecoderModel) -> Words | None:
         """Answers to whole shots of the expected shape, None for anything else."""
@@ -132,10 +132,10 @@ class SoftwareLink:
         tags = found >> TAG_SHIFT
         if ((found & HEADER_WITHOUT_TAG) != expected).any() or (tags != tags[:, :1]).any():
             return None
-        flips = self._decoder.decode(self._events(shots, headers, settings.events_mode))
+        flips, status = self._decoder.decode(self._events(shots, headers, settings.events_mode))
         model.registers.num_shots += len(shots)
         model.front_end.num_rounds += len(shots) * self._problem.layout.rounds
-        answers = encode_corrections(flips)
+        answers = encode_corrections(flips, status=status)
         answers[:, 0] = (answers[:, 0] & HEADER_WITHOUT_TAG) | tags[:, 0] << TAG_SHIFT
         return answers
 

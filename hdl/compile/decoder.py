@@ -11,11 +11,12 @@ import stim
 import yaml
 from numpy.typing import NDArray
 
-from hdl.compile import table_core
+from hdl.compile import table_core, unionfind
 from hdl.compile.core_files import CoreFiles
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import StreamLayout
 from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder
+from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import ErrorModelError, ManifestError
 
 RTL_FOLDER = Path(__file__).resolve().parent.parent / "rtl"
@@ -35,7 +36,7 @@ COMMON_RTL = (
     "sync_fifo.sv",
 )
 """What every decoder is built from, packages first."""
-CORES = ("table",)
+CORES = ("table", "union-find")
 DEFAULT_CLOCK_MHZ = 100.0
 
 
@@ -45,6 +46,7 @@ def compile_decoder(
     output: Path,
     *,
     core: str = "table",
+    options: UnionFindOptions | None = None,
     name: str | None = None,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
     code: Mapping[str, Any] | None = None,
@@ -56,6 +58,7 @@ def compile_decoder(
         layout: where its detectors sit in the stream.
         output: folder to create; one that already holds a decoder is replaced, any other is left alone.
         core: one of `CORES`.
+        options: choices of the union-find core.
         name: decoder's name; the core and the graph's hash by default.
         clock_mhz: clock that latencies in ns are computed with.
         code: facts about the code for the manifest (family, distance, …).
@@ -65,9 +68,7 @@ def compile_decoder(
         ManifestError: `output` is a folder with something else in it.
     """
     graph = decoding_graph(error_model, layout)
-    if core not in CORES:
-        raise ErrorModelError(f"there is no core {core!r}; expected one of {', '.join(CORES)}")
-    emitted = table_core.emit_core(graph)
+    emitted = _emit(core, graph, options)
     manifest = {
         "name": name or f"{core}-{graph.graph_hash:08x}",
         "version": "1",
@@ -94,6 +95,14 @@ def compile_decoder(
     }
     _write_folder(output, files, _rtl_names(emitted))
     return DecoderFolder(output)
+
+
+def _emit(core: str, graph: DecodingGraph, options: UnionFindOptions | None) -> CoreFiles:
+    if core == "table":
+        return table_core.emit_core(graph)
+    if core == "union-find":
+        return unionfind.emit_core(graph, options or UnionFindOptions())
+    raise ErrorModelError(f"there is no core {core!r}; expected one of {', '.join(CORES)}")
 
 
 def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float) -> str:

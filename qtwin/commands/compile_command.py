@@ -10,7 +10,7 @@ from rich.console import Console
 def compile_decoder_command(
     error_model: Annotated[Path, typer.Argument(help="A detector error model in Stim's format (.dem).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    core: Annotated[str, typer.Option(help="table (exact, small codes).")] = "table",
+    core: Annotated[str, typer.Option(help="table (exact, small codes) or union-find.")] = "table",
     name: Annotated[str | None, typer.Option(help="The decoder's name.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:

@@ -18,7 +18,10 @@ Password = Annotated[
 
 def loop(
     decoder: Annotated[
-        str, typer.Option(help="table, pymatching, or the path of a decoder.yaml (or of its folder).")
+        str,
+        typer.Option(
+            help="table, union-find, union-find:3, pymatching, or the path of a decoder.yaml (or of its folder)."
+        ),
     ] = "table",
     link: Annotated[
         str | None, typer.Option(help="software, verilated, cocotb, cocotb:icarus; default: verilated for RTL.")
