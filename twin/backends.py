@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
 
 from twin import clock
 from twin.device.catalog import DeviceCatalog
@@ -24,7 +23,7 @@ from twin.errors import ConflictError, Fault, NotFoundError
 from twin.jobs.model import JobRequest, RunOutcome, RunTask
 from twin.store import backends as statements
 from twin.store import events
-from twin.store.database import Database
+from twin.store.database import Connection, Database
 from twin.store.events import Event
 from twin.telemetry.event_log import EventLog
 

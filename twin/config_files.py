@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import yaml
-from sqlalchemy import Connection
 
 from twin import clock
 from twin.device.catalog import DeviceCatalog
@@ -22,7 +21,7 @@ from twin.errors import ConflictError, Fault, InvalidError, NotFoundError, ReadO
 from twin.settings import Settings, default_config_dir
 from twin.store import config_versions, events
 from twin.store.config_versions import ConfigVersion
-from twin.store.database import Database
+from twin.store.database import Connection, Database
 from twin.store.events import Event
 from twin.telemetry.event_log import EventLog
 

@@ -139,17 +139,24 @@ def run(
 
 
 @contextlib.contextmanager
-def serve_in_thread(settings: Settings, host: str = "127.0.0.1", port: int = 0, kind: Kind = "app") -> Iterator[str]:
+def serve_in_thread(
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    kind: Kind = "app",
+    tls: TlsFiles | None = None,
+) -> Iterator[str]:
     """Serve in a thread of this process, for an embedded twin; gives the base URL, and stops at the end."""
     ready = threading.Event()
     configure_logging(settings.log_level)
-    server, listener = _make_server(settings, host, port, kind, lambda _port: ready.set(), None)
+    server, listener = _make_server(settings, host, port, kind, lambda _port: ready.set(), tls)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="twin", daemon=True)
     with listener:
         thread.start()
         try:
             _wait_until(ready, thread, server)
-            yield f"http://{host}:{server.port}"
+            yield f"{'https' if tls else 'http'}://{host}:{server.port}"
         finally:
             server.should_exit = True
             thread.join(START_DEADLINE_S)

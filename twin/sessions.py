@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Connection
 
 from twin import clock
 from twin.backends import Backends
@@ -25,7 +24,7 @@ from twin.settings import Limits
 from twin.store import backends as snapshots
 from twin.store import events
 from twin.store import sessions as statements
-from twin.store.database import Database
+from twin.store.database import Connection, Database
 from twin.store.events import Event
 from twin.store.sessions import SessionRow
 from twin.telemetry.event_log import EventLog

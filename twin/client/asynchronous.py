@@ -12,7 +12,7 @@ import httpx
 
 from twin.client import calls
 from twin.client.calls import Call
-from twin.client.session import Credentials, request_arguments, unreachable, value_of
+from twin.client.session import Credentials, request_arguments, tls_context, unreachable, value_of
 from twin.client.synchronous import DEFAULT_TIMEOUT_S, FIRST_POLL_S, LAST_POLL_S
 from twin.client.types import JobResult, Tokens
 from twin.errors import DeadlineError, TwinError
@@ -75,7 +75,11 @@ class AsyncTwinClient:
         self._credentials = Credentials(email, password, access_token, refresh_token)
         self._lock = asyncio.Lock()
         self._http = httpx.AsyncClient(
-            base_url=self.base_url, timeout=timeout_s, verify=verify, transport=transport, trust_env=False
+            base_url=self.base_url,
+            timeout=timeout_s,
+            verify=tls_context(self.base_url, verify) or True,
+            transport=transport,
+            trust_env=False,
         )
 
     async def login(self) -> Tokens:

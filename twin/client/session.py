@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from dataclasses import dataclass
 
@@ -72,6 +73,17 @@ def value_of(response: httpx.Response, is_text: bool = False) -> object:
 def unreachable(base_url: str, error: httpx.HTTPError) -> TwinUnreachableError:
     reason = str(error) or type(error).__name__
     return TwinUnreachableError(f"no answer from the twin at {base_url}: {reason}")
+
+
+def tls_context(url: str, verify: bool | str) -> ssl.SSLContext | None:
+    """What an https (or wss) address is checked with: the system's CAs, those of a file, or nothing."""
+    if not url.startswith(("https://", "wss://")):
+        return None
+    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def stream_url(base_url: str, session_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ class SessionStream:
         self._timeout_s = timeout_s
 
     @classmethod
-    def open(cls, url: str, token: str, timeout_s: float) -> SessionStream:
+    def open(cls, url: str, token: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> SessionStream:
         """Raises TwinApiError when the twin refuses, TwinUnreachableError when it does not answer."""
         try:
             connector = connect(
@@ -36,6 +37,7 @@ class SessionStream:
                 max_size=None,
                 compression=None,
                 proxy=None,
+                ssl=tls,
             )
             connection = connector.__enter__()  # closed by `close`: a stream outlives this function
         except InvalidStatus as error:

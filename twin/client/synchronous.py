@@ -12,7 +12,7 @@ import httpx
 
 from twin.client import calls
 from twin.client.calls import Call
-from twin.client.session import Credentials, request_arguments, stream_url, unreachable, value_of
+from twin.client.session import Credentials, request_arguments, stream_url, tls_context, unreachable, value_of
 from twin.client.stream import SessionStream
 from twin.client.types import JobResult, Tokens
 from twin.errors import DeadlineError, TwinError
@@ -74,10 +74,15 @@ class TwinClient:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
+        self._verify = verify
         self._credentials = Credentials(email, password, access_token, refresh_token)
         self._lock = threading.Lock()
         self._http = httpx.Client(
-            base_url=self.base_url, timeout=timeout_s, verify=verify, transport=transport, trust_env=False
+            base_url=self.base_url,
+            timeout=timeout_s,
+            verify=tls_context(self.base_url, verify) or True,
+            transport=transport,
+            trust_env=False,
         )
 
     def login(self) -> Tokens:
@@ -112,7 +117,8 @@ class TwinClient:
 
     def open_stream(self, session_id: str) -> SessionStream:
         """Open a session's stream; use it as a context manager."""
-        return SessionStream.open(stream_url(self.base_url, session_id), self._token(), self._timeout_s)
+        url = stream_url(self.base_url, session_id)
+        return SessionStream.open(url, self._token(), self._timeout_s, tls_context(url, self._verify))
 
     def close(self) -> None:
         self._http.close()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from twin.errors import BusyError, Fault, InvalidError
-from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
+from twin.jobs.executor import Executor, ExecutorError, TimeLimitError, WorkerLostError
 from twin.jobs.model import CheckTask, Circuit, CircuitFault
 from twin.settings import Limits
 
@@ -48,7 +48,7 @@ class CircuitChecker:
         except TimeLimitError as error:
             message = f"parsing and transpiling took longer than {self._limits.check_time_limit_s:g} s"
             raise InvalidError(message, [Fault(("circuits",), message)]) from error
-        except WorkerLostError as error:
+        except (WorkerLostError, ExecutorError) as error:
             raise BusyError(f"the circuit could not be checked: {error}", 1.0) from error
 
     def _check_sizes(self, texts: Sequence[bytes]) -> None:

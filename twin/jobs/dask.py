@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twin.errors import TwinError
 from twin.jobs import worker
-from twin.jobs.executor import TimeLimitError, WorkerLostError
+from twin.jobs.executor import ExecutorError, TimeLimitError, WorkerLostError
 from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
 from twin.settings import Limits
 
 T = TypeVar("T")
 Task = TypeVar("Task")
 CHECK_PRIORITY = 10
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
 
 
 class DaskExecutor:
@@ -23,12 +24,11 @@ class DaskExecutor:
 
     def __init__(self, address: str, limits: Limits) -> None:
         try:
-            from distributed import Client
+            self._distributed: Any = importlib.import_module("distributed")  # optional, and without types
         except ImportError as error:
             raise TwinError("executor: a Dask cluster needs its client: pip install 'qtwin[dask]'") from error
         self._limits = limits
         self._address = address
-        self._make = Client
         self._client: Any = None
         self._opening = asyncio.Lock()
         self._num_slots = 2
@@ -51,17 +51,15 @@ class DaskExecutor:
         async with self._opening:
             if self._client is None:
                 try:
-                    client = await self._make(self._address, asynchronous=True, timeout=CONNECT_TIMEOUT_S)
+                    client = await self._distributed.Client(self._address, asynchronous=True, timeout=CONNECT_TIMEOUT_S)
                 except OSError as error:
-                    raise TwinError(f"no Dask scheduler answers at {self._address}: {error}") from error
+                    raise ExecutorError(f"no Dask scheduler answers at {self._address}: {error}") from error
                 threads = await client.nthreads()
                 self._num_slots = max(2, 2 * sum(threads.values()))  # a task waits at each worker while one runs
                 self._client = client
         return self._client
 
     async def _call(self, function: Callable[[Task], T], task: Task, time_limit_s: float, priority: int) -> T:
-        from distributed import CancelledError, KilledWorker
-
         client = await self._opened()
         future = client.submit(function, task, priority=priority, pure=False, retries=0)
         try:
@@ -69,6 +67,6 @@ class DaskExecutor:
         except TimeoutError as error:
             await future.cancel(force=True)
             raise TimeLimitError(f"stopped after its time limit of {time_limit_s:g} s") from error
-        except (KilledWorker, CancelledError) as error:
+        except (self._distributed.KilledWorker, self._distributed.CancelledError) as error:
             raise WorkerLostError(f"a worker of the cluster died: {error}") from error
         return value

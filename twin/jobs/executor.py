@@ -8,6 +8,10 @@ from twin.errors import TwinError
 from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
 
 
+class ExecutorError(TwinError):
+    """Nothing can be run now: the cluster does not answer."""
+
+
 class WorkerLostError(TwinError):
     """The worker died in mid-job (killed, out of memory); the job may be run again."""
 

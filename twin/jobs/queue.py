@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from twin import clock
 from twin.device.device import SchedulerSettings
@@ -32,7 +30,7 @@ from twin.jobs.model import (
 )
 from twin.jobs.order import FairOrder
 from twin.store import events, jobs
-from twin.store.database import Database
+from twin.store.database import Connection, Database, IntegrityError
 from twin.store.events import Event
 from twin.store.jobs import JobRow
 from twin.telemetry.event_log import EventLog

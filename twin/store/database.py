@@ -17,8 +17,11 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from twin.store.engine import migrate, open_engine
+
+__all__ = ["Connection", "Database", "IntegrityError"]
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

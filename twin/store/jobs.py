@@ -162,3 +162,20 @@ def counts_by_status(connection: Connection) -> dict[tuple[str, str], int]:
 
 def _job() -> Select[Any]:
     return select(*_COLUMNS)
+
+
+def mean_times(connection: Connection, *, backend_id: str, num_newest: int) -> tuple[float | None, float | None]:
+    """Mean queue and run time in seconds over the newest jobs of a backend that ran."""
+    columns = jobs.c
+    statement = (
+        select(columns.created_at, columns.started_at, columns.ended_at)
+        .where(columns.backend_id == backend_id, columns.started_at.is_not(None), columns.ended_at.is_not(None))
+        .order_by(columns.created_at.desc())
+        .limit(num_newest)
+    )
+    rows = connection.execute(statement).all()
+    if not rows:
+        return None, None
+    queued_s = sum(started - created for created, started, _ in rows) / len(rows)
+    running_s = sum(ended - started for _, started, ended in rows) / len(rows)
+    return queued_s, running_s

@@ -5,15 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, select
-
 from twin.backends import Backends
 from twin.jobs.queue import JobQueue
 from twin.sessions import Sessions
 from twin.store import jobs as statements
 from twin.store.database import Database
 from twin.store.jobs import JobRow
-from twin.store.schema import jobs as table
 from twin.telemetry.event_log import EventLog
 from twin.telemetry.metrics import ServiceMetrics
 
@@ -25,7 +22,9 @@ async def backend_metrics(database: Database, backends: Backends, queue: JobQueu
     counts = await database.read(statements.counts_by_status)
     found = []
     for backend_id in backends.all:
-        queued_s, running_s = await database.read(partial(_mean_times, backend_id=backend_id))
+        queued_s, running_s = await database.read(
+            partial(statements.mean_times, backend_id=backend_id, num_newest=AVERAGED_JOBS)
+        )
         found.append(
             {
                 "backend_id": backend_id,
@@ -60,20 +59,3 @@ def observe_job(metrics: ServiceMetrics, row: JobRow) -> None:
     if row.started_at is not None and row.ended_at is not None:
         metrics.queue_time.labels(row.backend_id).observe(row.started_at - row.created_at)
         metrics.run_time.labels(row.backend_id).observe(row.ended_at - row.started_at)
-
-
-def _mean_times(connection: Connection, backend_id: str) -> tuple[float | None, float | None]:
-    """Mean queue and run time in seconds over the newest jobs that ran."""
-    columns = table.c
-    statement = (
-        select(columns.created_at, columns.started_at, columns.ended_at)
-        .where(columns.backend_id == backend_id, columns.started_at.is_not(None), columns.ended_at.is_not(None))
-        .order_by(columns.created_at.desc())
-        .limit(AVERAGED_JOBS)
-    )
-    rows = connection.execute(statement).all()
-    if not rows:
-        return None, None
-    queued_s = sum(started - created for created, started, _ in rows) / len(rows)
-    running_s = sum(ended - started for _, started, ended in rows) / len(rows)
-    return queued_s, running_s
