@@ -20,7 +20,7 @@ ONLY_IN = {
     "serial": ("bridge/links", "tests", "qtwin"),
     "pynq": ("bridge/links", "tests"),
     "jwt": ("twin/gateway", "tests"),
-    "fastapi": ("twin/api", "twin/gateway", "twin/app.py", "tests"),
+    "fastapi": ("twin/api", "twin/gateway", "twin/app.py", "twin/lifespan.py", "twin/serve.py", "tests"),
     "sqlalchemy": ("twin/store", "tests"),
 }
 
