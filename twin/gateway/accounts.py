@@ -14,13 +14,12 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from sqlalchemy import Connection
 
 from twin import clock
 from twin.errors import BusyError, ConflictError, Fault, InvalidError, NotFoundError, UnauthenticatedError
 from twin.gateway.tokens import Claims, TokenSigner
 from twin.store import users
-from twin.store.database import Database, IntegrityError
+from twin.store.database import Connection, Database, IntegrityError
 from twin.store.users import RefreshToken, User
 
 ROLES = ("viewer", "operator", "admin")
