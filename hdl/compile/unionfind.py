@@ -93,6 +93,9 @@ module decoder_core (
   logic [NumObservables-1:0] flips;
   logic [NumLayers*LayerWidth-1:0] events;
   logic weight_shift, shot_idle;
+  // Which of these a core reads depends on its loops and on whether its weights can be loaded.
+  logic unused_internals;
+  assign unused_internals = ^{phase, shot_idle};
 """
 
 
