@@ -95,7 +95,7 @@ module decoder_core (
   logic weight_shift, shot_idle;
   // Which of these a core reads depends on its loops and on whether its weights can be loaded.
   logic unused_internals;
-  assign unused_internals = ^{phase, shot_idle};
+  assign unused_internals = ^{{phase, shot_idle}};
 """
 
 
