@@ -92,7 +92,8 @@ class VerilatedCore:
         )
         if num_results < 0:
             raise TimeoutError("the core stopped answering")
-        return Results(*(array[:num_results] for array in (flips, status, latency, frame, rounds)))
+        kept = slice(num_results)
+        return Results(flips[kept], status[kept], latency[kept], frame[kept], rounds[kept])
 
 
 def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
