@@ -73,6 +73,7 @@ def test_a_cluster_that_is_not_there_is_told(tmp_path: Path) -> None:
         assert "no Dask scheduler answers" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_replicas_over_one_database_take_over_from_each_other(
     twin_process: Callable[..., TwinProcess], postgres_url: str
 ) -> None:

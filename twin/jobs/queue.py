@@ -16,6 +16,7 @@ import structlog
 from twin import clock
 from twin.device.device import SchedulerSettings
 from twin.errors import BusyError, ConflictError, GoneError, NotFoundError, TwinError
+from twin.jobs import transitions
 from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
 from twin.jobs.model import (
     CANCELLED,
@@ -131,7 +132,7 @@ class JobQueue:
         )
         line.order.add(_turn(scheduler, user_id), row.job_id)  # before the commit: the limit holds for all at once
         try:
-            await self._database.write(partial(_add, row=row, request=request))
+            await self._database.write(partial(transitions.add, row=row, request=request))
         except IntegrityError:
             line.order.remove(row.job_id)
             known = await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key or ""))
@@ -180,7 +181,9 @@ class JobQueue:
         """Cancel a queued job. Raises ConflictError for one that runs or is over."""
         row = await self.get(job_id)
         ended_at = clock.now()
-        if row.status != QUEUED or not await self._database.write(partial(_cancel, row=row, ended_at=ended_at)):
+        if row.status != QUEUED or not await self._database.write(
+            partial(transitions.cancel, row=row, ended_at=ended_at)
+        ):
             row = await self.get(job_id)
             raise ConflictError(f"job {job_id} is {row.status}; only a queued job can be cancelled")
         self._event_log.notify()
@@ -286,7 +289,7 @@ class JobQueue:
         started_at = clock.now()
         attempts = job.row.attempts + 1
         running = replace(job.row, status=RUNNING, started_at=started_at, attempts=attempts)
-        if not await self._database.write(partial(_start, row=running, replica=self._replica)):
+        if not await self._database.write(partial(transitions.start, row=running, replica=self._replica)):
             self._jobs.pop(job.row.job_id, None)  # cancelled, or taken over, by another replica
             return
         job.row = running
@@ -300,7 +303,7 @@ class JobQueue:
             ended_at=clock.now(),
             error=outcome.error,
         )
-        await self._database.write(partial(_finish, row=ended, result=outcome.document))
+        await self._database.write(partial(transitions.finish, row=ended, result=outcome.document))
         self._event_log.notify()
         self._settle(ended, outcome.document)
 
@@ -329,7 +332,7 @@ class JobQueue:
 
     async def _again(self, job: Job) -> RunOutcome | None:
         job.row = replace(job.row, attempts=job.row.attempts + 1)
-        if not await self._database.write(partial(_start, row=job.row, replica=self._replica)):
+        if not await self._database.write(partial(transitions.start, row=job.row, replica=self._replica)):
             return None
         return await self._outcome(job)
 
@@ -361,36 +364,3 @@ def _same_request(known: JobRow, request_hash: str) -> JobRow:
     if known.request_hash != request_hash:
         raise ConflictError("this Idempotency-Key was used with another body; use a new key for a new job")
     return known
-
-
-def _event(row: JobRow, type_: str, timestamp: float, **payload: object) -> Event:
-    return Event(timestamp, type_, row.backend_id, row.job_id, payload=payload)
-
-
-def _add(connection: Connection, row: JobRow, request: JobRequest) -> None:
-    jobs.add(connection, row, request.to_json())
-    payload = {"shots": request.shots, "num_circuits": len(request.circuits)}
-    events.append(connection, [_event(row, "job.queued", row.created_at, **payload)])
-
-
-def _cancel(connection: Connection, row: JobRow, ended_at: float) -> bool:
-    done = jobs.cancel(connection, row.job_id, ended_at)
-    if done:
-        events.append(connection, [_event(row, "job.cancelled", ended_at)])
-    return done
-
-
-def _start(connection: Connection, row: JobRow, replica: str) -> bool:
-    started_at = row.started_at or clock.now()
-    done = jobs.start(connection, row.job_id, replica, started_at=started_at, attempts=row.attempts)
-    if done:
-        events.append(connection, [_event(row, "job.started", started_at, attempt=row.attempts)])
-    return done
-
-
-def _finish(connection: Connection, row: JobRow, result: bytes | None) -> None:
-    ended_at = row.ended_at or clock.now()
-    done = jobs.finish(connection, row.job_id, row.status, ended_at=ended_at, result=result, error=row.error)
-    if done:
-        payload = {} if row.error is None else {"error": row.error}
-        events.append(connection, [_event(row, f"job.{row.status.lower()}", ended_at, **payload)])

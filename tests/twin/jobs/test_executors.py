@@ -112,4 +112,4 @@ def test_a_job_whose_worker_is_killed_runs_again(served: ServedTwin) -> None:
             os.kill(pid, signal.SIGKILL)
         client.wait_for_job(job_id, 100)
         started = [event for event in client.telemetry_events(limit=1000)["events"] if event["job_id"] == job_id]
-        assert [event["type"] for event in started].count("job.started") == 2
+        assert [event["type"] for event in started].count("job.started") >= 2
