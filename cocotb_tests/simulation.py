@@ -11,6 +11,7 @@ import pytest
 from cocotb_tools.runner import get_runner
 
 from hdl.build import cached_build, cocotb_environment, simulator_version
+from hdl.compile.decoder import COMMON_RTL
 
 ROOT = Path(__file__).resolve().parent.parent
 RTL = ROOT / "hdl" / "rtl"
@@ -28,8 +29,8 @@ PACKAGES = (RTL / "registers_pkg.sv", RTL / "qds1_pkg.sv")
 
 def decoder_sources(folder: Path) -> list[Path]:
     """All sources of decoder_top around the generated decoder_pkg.sv and decoder_core.sv of a folder."""
-    modules = sorted(file for file in RTL.glob("*.sv") if file not in PACKAGES)
-    return [folder / "decoder_pkg.sv", *PACKAGES, *modules, folder / "decoder_core.sv"]
+    common = [RTL / name for name in (*COMMON_RTL, "table_core.sv")]
+    return [folder / "decoder_pkg.sv", *common, folder / "decoder_core.sv"]
 
 
 def simulate(

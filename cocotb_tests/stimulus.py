@@ -38,9 +38,10 @@ def disturbed_stream(decoder: TestDecoder, random: Random, num_shots: int) -> li
     register accesses in between, changes of the input mode, shots while the decoder is disabled."""
     words: list[int] = []
     events_mode = False
+    set_rounds = 0  # register ROUNDS of an open-ended decoder; 0 = any number
     for number in range(num_shots):
         tag = number if random.random() < 0.9 else number - 1
-        rounds = random.randrange(1, 6) if decoder.constants.window else None
+        rounds = (set_rounds or random.randrange(1, 6)) if decoder.constants.window else None
         make = random_event_shots if events_mode else random_shots
         messages = split_messages(make(decoder, random, 1, tag, rounds)[0].tolist())
         place = random.randrange(len(messages))
@@ -64,6 +65,9 @@ def disturbed_stream(decoder: TestDecoder, random: Random, num_shots: int) -> li
                 value = events_mode << CONTROL_INPUT_MODE.low
                 messages.insert(random.choice([0, place]), write_register(Address.CONTROL, value))
                 messages.append(write_register(Address.CONTROL, value | 1))
+            case 8 if decoder.constants.window:
+                set_rounds = random.randrange(5)
+                messages.append(write_register(Address.ROUNDS, set_rounds, tag))
             case _:
                 pass
         words += joined(messages)

@@ -14,6 +14,7 @@ from cocotb_tests.simulation import is_long
 from cocotb_tests.stimulus import disturbed_stream, random_shots
 from hdl.model.decoder import RegisterModel
 from hdl.model.front_end import Abort, Action, Fault, FrontEnd, Layer, RegisterValue, ShotEnd
+from hdl.registers.map import Address
 from qds1 import FaultCode
 
 NUM_SHOTS = 3000 if is_long() else 250
@@ -159,7 +160,9 @@ async def starts_anew_after_a_reset(dut: Any) -> None:
         bench.source.drop()
         dut.rst_ni.value = 0
         await ClockCycles(dut.clk_i, 1)
-        bench.registers.write(0x40, 1)
+        bench.registers.write(Address.CONTROL, 1)
+        bench.registers.write(Address.ROUNDS, bench.decoder.constants.max_rounds)
+        await ClockCycles(dut.clk_i, 2)  # a reset lasts until the settings are back
         bench.layers.clear()
         bench.tokens.clear()
         bench.pulses = dict.fromkeys(bench.pulses, 0)

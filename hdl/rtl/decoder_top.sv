@@ -1,6 +1,7 @@
 // A decoder: input stream -> front end -> core -> response -> output stream, with its registers.
 //
 // decoder_core and decoder_pkg are generated for one error model; everything else is the same for all of them.
+// rst_ni is sampled by the clock and has to be low for at least two cycles.
 `default_nettype none
 module decoder_top (
     input  logic        clk_i,

