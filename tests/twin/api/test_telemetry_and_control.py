@@ -227,7 +227,9 @@ def test_the_event_stream_resumes_without_a_gap(http: httpx.Client, client: Twin
             assert answer.headers["content-type"].startswith("text/event-stream")
             if callable(act):
                 act()
+            deadline = time.monotonic() + 30
             for line in answer.iter_lines():
+                assert time.monotonic() < deadline, f"{len(found)} of {count} events in time"
                 if line.startswith("data: {"):
                     found.append(json.loads(line[6:]))
                 if len(found) == count:
