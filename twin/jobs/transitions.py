@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from twin import clock
 from twin.jobs.model import JobRequest
 from twin.store import events, jobs
+from twin.store.database import Connection
 from twin.store.events import Event
 from twin.store.jobs import JobRow
 
