@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +31,13 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of our own, on a free port; as another user when we are root, which initdb refuses."""
     programs = _server_programs()
     if programs is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not one of pytest's folders: those of a session are removed when three later ones have begun.
+    folder = Path(tempfile.mkdtemp(prefix="qtwin-postgres-"))
     as_user: list[str] = []
     if os.geteuid() == ROOT_IDENTITY:
         if subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode:
@@ -57,3 +59,4 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
         run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(folder)
