@@ -57,6 +57,19 @@ class Address(IntEnum):
     TABLE = 0x800
 
 
+class LinkAddress(IntEnum):
+    """Byte addresses of the registers that a decoder behind a UART has in addition."""
+
+    LINK_SESSION = 0x0C0
+    LINK_CONTROL = 0x0C4
+    LINK_FRAME_WORDS = 0x0C8
+    LINK_FRAMES = 0x0CC
+    LINK_BAD_CRC = 0x0D0
+    LINK_BAD_FRAMES = 0x0D4
+    LINK_OVERRUNS = 0x0D8
+    LINK_FRAMING_ERRORS = 0x0DC
+
+
 class FaultCode(IntEnum):
     """Values of a `fault_code` field."""
 
@@ -102,6 +115,8 @@ STATUS_RESPONDING = BitField(low=2, width=1)
 STATUS_LAST_FAULT = BitField(low=8, width=8)
 HISTOGRAM_SHIFT_SHIFT = BitField(low=0, width=5)
 TABLE_PAGE_PAGE = BitField(low=0, width=23)
+LINK_CONTROL_RESET = BitField(low=0, width=1)
+LINK_CONTROL_CLEAR_COUNTERS = BitField(low=1, width=1)
 
 RESET_VALUES = {
     Address.CONTROL: 0x1,

@@ -77,11 +77,12 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class RegisterMap:
-    """Everything that the writers need."""
+    """Everything that the writers need. link_registers: the external ones, which the UART's side of the stream serves."""
 
     name: str
     description: str
     registers: tuple[Register, ...]
+    link_registers: tuple[Register, ...]
     memories: tuple[Memory, ...]
     enumerations: tuple[Enumeration, ...]
 
@@ -100,10 +101,11 @@ def read_register_map(source: Path) -> RegisterMap:
         raise RegisterSourceError(f"{source}: the top must be an addrmap, not {type(top).__name__}")
     enumerations: dict[str, Enumeration] = {}
     registers: list[Register] = []
+    link_registers: list[Register] = []
     memories: list[Memory] = []
     for node in top.children():
         if isinstance(node, RegNode):
-            registers.append(_register(node, enumerations))
+            (link_registers if node.external else registers).append(_register(node, enumerations))
         elif isinstance(node, MemNode):
             memories.append(_memory(node))
         else:
@@ -112,6 +114,7 @@ def read_register_map(source: Path) -> RegisterMap:
         name=str(top.get_property("name")),
         description=_text(top.get_property("desc")),
         registers=tuple(registers),
+        link_registers=tuple(link_registers),
         memories=tuple(memories),
         enumerations=tuple(sorted(enumerations.values(), key=lambda enumeration: enumeration.name)),
     )

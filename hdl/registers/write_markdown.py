@@ -25,9 +25,14 @@ def markdown_source(registers: RegisterMap) -> str:
         last = memory.address + 4 * memory.num_words - 4
         access = "read, write" if memory.writable else "read"
         lines.append(f"| 0x{memory.address:03X}-0x{last:03X} | {memory.name} | {access} | {memory.description} |")
+    if registers.link_registers:
+        lines += ["", "A decoder behind a UART has these in addition, as WRITE and READ messages only:", ""]
+        lines += ["| address | register | access | what |", "| --- | --- | --- | --- |"]
+    for register in registers.link_registers:
+        lines.append(f"| 0x{register.address:03X} | {register.name} | {_access(register)} | {register.description} |")
     lines += ["", "## Fields", ""]
     lines += ["| register | bits | field | access | reset | what |", "| --- | --- | --- | --- | --- | --- |"]
-    for register in registers.registers:
+    for register in (*registers.registers, *registers.link_registers):
         lines += [_field_row(register, field) for field in sorted(register.fields, key=lambda field: -field.low)]
     for enumeration in registers.enumerations:
         lines += [

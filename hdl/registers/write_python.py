@@ -34,11 +34,15 @@ def python_source(registers: RegisterMap) -> str:
     ]
     lines += [f"    {register.name} = 0x{register.address:03X}" for register in registers.registers]
     lines += [f"    {memory.name} = 0x{memory.address:03X}" for memory in registers.memories]
+    if registers.link_registers:
+        lines += ["", "", "class LinkAddress(IntEnum):"]
+        lines += ['    """Byte addresses of the registers that a decoder behind a UART has in addition."""', ""]
+        lines += [f"    {register.name} = 0x{register.address:03X}" for register in registers.link_registers]
     lines += ["", ""]
     for enumeration in registers.enumerations:
         lines += _enumeration(enumeration)
     lines += [f"{memory.name}_WORDS = {memory.num_words}" for memory in registers.memories]
-    for register in registers.registers:
+    for register in (*registers.registers, *registers.link_registers):
         for field in register.fields:
             if len(register.fields) > 1 or field.width < 32:
                 lines.append(f"{register.name}_{field.name.upper()} = BitField(low={field.low}, width={field.width})")

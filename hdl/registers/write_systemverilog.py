@@ -11,7 +11,7 @@ GENERATED = "// Generated from config/registers.rdl: do not edit."
 
 
 def package_source(registers: RegisterMap) -> str:
-    """Text of registers_pkg.sv: the values of the enumerations and the sizes of the windows."""
+    """Text of registers_pkg.sv: values of the enumerations, sizes of the windows, addresses of the link registers."""
     lines = [
         GENERATED,
         "/* verilator lint_off UNUSEDPARAM */  // not every module needs every constant",
@@ -24,6 +24,8 @@ def package_source(registers: RegisterMap) -> str:
             lines.append(f"  localparam logic [{width - 1}:0] {prefix}{_camel(name.lower())} = {width}'d{value};")
     for memory in registers.memories:
         lines.append(f"  localparam int {_camel(memory.name.lower())}Words = {memory.num_words};")
+    for register in registers.link_registers:
+        lines.append(f"  localparam logic [31:0] Address{_camel(register.name.lower())} = 32'h{register.address:03x};")
     return "\n".join([*lines, "endpackage", "/* verilator lint_on UNUSEDPARAM */", ""])
 
 

@@ -11,5 +11,13 @@ package registers_pkg;
   localparam logic [7:0] InputModeEvents = 8'd1;
   localparam int HistogramWords = 32;
   localparam int TableWords = 512;
+  localparam logic [31:0] AddressLinkSession = 32'h0c0;
+  localparam logic [31:0] AddressLinkControl = 32'h0c4;
+  localparam logic [31:0] AddressLinkFrameWords = 32'h0c8;
+  localparam logic [31:0] AddressLinkFrames = 32'h0cc;
+  localparam logic [31:0] AddressLinkBadCrc = 32'h0d0;
+  localparam logic [31:0] AddressLinkBadFrames = 32'h0d4;
+  localparam logic [31:0] AddressLinkOverruns = 32'h0d8;
+  localparam logic [31:0] AddressLinkFramingErrors = 32'h0dc;
 endpackage
 /* verilator lint_on UNUSEDPARAM */
