@@ -77,7 +77,7 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class RegisterMap:
-    """Everything that the writers need. link_registers: the external ones, which the UART's side of the stream serves."""
+    """Everything that the writers need. link_registers: the external ones; a UART's side of the stream serves them."""
 
     name: str
     description: str
