@@ -66,15 +66,20 @@ class Bench:
             await RisingEdge(dut.clk_i)
             popped, taken = dut.token_pop_o.value == 1, dut.result_ready_o.value == 1
             assert not (dut.flush_i.value == 1 and (popped or taken))
-            if dut.shot_o.value == 1:
-                self.seen_statistics.append((int(dut.latency_o.value), dut.budget_exceeded_o.value == 1))
+            self.note_statistics()
             if popped or taken:
                 self.note(token if popped or token else None, result if taken else None, layer_tag, layer_time, abort)
             token = None if popped else token
             result = None if taken else result
             self.cycle += 1
         dut.token_valid_i.value = dut.result_valid_i.value = 0
+        await RisingEdge(dut.clk_i)
+        self.note_statistics()  # of a CORRECTION begun in the last cycle
         await ClockCycles(dut.clk_i, 200)
+
+    def note_statistics(self) -> None:
+        if self.dut.shot_o.value == 1:
+            self.seen_statistics.append((int(self.dut.latency_o.value), self.dut.budget_exceeded_o.value == 1))
 
     def drive(self, token: Any, result: Any, layer_tag: int, layer_time: int, abort: bool) -> None:
         dut = self.dut
