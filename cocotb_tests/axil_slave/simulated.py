@@ -55,11 +55,15 @@ class Bench:
             if dut.rst_ni.value != 1 or dut.bus_valid_o.value != 1:
                 continue
             request = self.request()
+            broken_off = False
             for _ in range(self.random.randrange(4)):
                 await RisingEdge(dut.clk_i)
-                if dut.rst_ni.value == 1:
+                broken_off |= dut.rst_ni.value != 1
+                if not broken_off:
                     assert dut.bus_valid_o.value == 1
                     assert self.request() == request
+            if broken_off:
+                continue
             write, address, data = request
             dut.bus_error_i.value = address >= BAD_ADDRESS
             if write and address < BAD_ADDRESS:
