@@ -154,7 +154,11 @@ def _row(index: int, row: Row, fabric: Fabric, options: UnionFindOptions) -> str
     planes = (weight >> np.arange(options.weight_bits)[:, None] & 1).ravel()
     bits = range(options.weight_bits + 1)
     u_side = _planes(f"growth[{{}}*N+{row.low} +: {width}]", bits)
-    v_side = _planes(f"growth[{{}}*N+{row.low + row.offset} +: {width}]", bits) if row.kind == "inner" else "'0"
+    v_side = (
+        _planes(f"growth[{{}}*N+{row.low + row.offset} +: {width}]", bits)
+        if row.kind == "inner"
+        else f"{len(bits) * width}'b0"
+    )
     return f"""\
   // {row.kind}: {int(mask.sum())} edges from vertex {row.low} on{f", {row.offset} apart" if row.offset else ""}
   logic [{width - 1}:0] full_{index}, filling_{index};
@@ -184,36 +188,39 @@ def _planes(pattern: str, bits: Iterable[int]) -> str:
 
 
 def _gathering(fabric: Fabric, rows: Sequence[Row]) -> str:
-    """What the vertices see of the rows."""
-    lines = ["  always_comb begin", "    filling = '0;", "    hit = '0;", "    hit_phase = '0;"]
-    lines += ["    boundary_full = '0;", "    future_full = '0;"]
+    """What the vertices see of the rows: each row's lanes, shifted to its vertices."""
+    seen: dict[str, list[str]] = {name: [] for name in ("filling", "hit", "boundary_full", "future_full")}
+    phases: dict[int, list[str]] = {k: [] for k in range(fabric.num_observables)}
     for index, row in enumerate(rows):
-        lower = f"[{row.low} +: {row.width}]"
         if row.kind == "future":
-            lines.append(f"    future_full{lower} = future_full{lower} | (full_{index} & {{{row.width}{{~last}}}});")
-            lines.append(f"    filling{lower} = filling{lower} | (filling_{index} & {{{row.width}{{~last}}}});")
+            seen["future_full"].append(_at(row.low, f"full_{index}") + " & {N{~last}}")
+            seen["filling"].append(_at(row.low, f"filling_{index}") + " & {N{~last}}")
             continue
-        lines.append(f"    filling{lower} = filling{lower} | filling_{index};")
+        seen["filling"].append(_at(row.low, f"filling_{index}"))
         if row.kind == "boundary":
-            lines.append(f"    boundary_full{lower} = boundary_full{lower} | full_{index};")
+            seen["boundary_full"].append(_at(row.low, f"full_{index}"))
             continue
-        upper = f"[{row.low + row.offset} +: {row.width}]"
-        lines.append(f"    hit{lower} = hit{lower} | (full_{index} & member{upper});")
-        lines.append(f"    hit{upper} = hit{upper} | (full_{index} & member{lower});")
-        lines += _phase_lines(index, row, fabric)
-    return "\n".join([*lines, "  end", ""])
+        high = row.low + row.offset
+        for here, there in ((row.low, high), (high, row.low)):
+            members = f"full_{index} & member[{there} +: {row.width}]"
+            seen["hit"].append(_at(here, members))
+            for k in fabric.twisted:
+                twist = _literal(np.where(row.edge >= 0, fabric.twist[row.edge] >> k & 1, 0))
+                phases[k].append(_at(here, f"{members} & (phase[{k}*N+{there} +: {row.width}] ^ {twist})"))
+    lines = [_any_of(name, terms) for name, terms in seen.items()]
+    lines += [_any_of(f"hit_phase[{k}*N +: N]", terms) for k, terms in phases.items()]
+    return "\n".join([*lines, ""])
 
 
-def _phase_lines(index: int, row: Row, fabric: Fabric) -> list[str]:
-    lines = []
-    for k in fabric.twisted:
-        twist = _literal(np.where(row.edge >= 0, fabric.twist[row.edge] >> k & 1, 0))
-        ends = [f"[{k}*N+{low} +: {row.width}]" for low in (row.low, row.low + row.offset)]
-        plain = [f"[{low} +: {row.width}]" for low in (row.low, row.low + row.offset)]
-        for here, there, members in ((ends[0], ends[1], plain[1]), (ends[1], ends[0], plain[0])):
-            way = f"full_{index} & member{members} & (phase{there} ^ {twist})"
-            lines.append(f"    hit_phase{here} = hit_phase{here} | ({way});")
-    return lines
+def _at(low: int, lanes: str) -> str:
+    return f"(N'({lanes}) << {low})"
+
+
+def _any_of(name: str, terms: Sequence[str]) -> str:
+    if not terms:
+        return f"  assign {name} = '0;"
+    joined = "\n    | ".join(f"({term})" if "{N" in term else term for term in terms)
+    return f"  assign {name} = {joined};"
 
 
 def _vertices(fabric: Fabric, options: UnionFindOptions) -> str:

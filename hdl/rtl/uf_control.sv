@@ -75,7 +75,10 @@ module uf_control #(
           grow_o = 1'b1;
         end
       end
-      StLatch: state_d = over_q ? StDrain : StFlood;
+      StLatch: begin
+        state_d = StFlood;
+        if (over_q) state_d = StDrain;
+      end
       StFlood: begin
         if (over_q) begin
           state_d = StDrain;

@@ -27,24 +27,24 @@ module uf_edges #(
   logic [Width-1:0] full_q;
 
   // Sum of both ends and comparison with the doubled weight, bit by bit from the lowest, all lanes at once.
-  always_comb begin
-    logic [Width-1:0] u;
-    logic [Width-1:0] v;
-    logic [Width-1:0] carry;
-    logic [Width-1:0] sum_bit;
-    logic [Width-1:0] weight_bit;
-    carry = growth_u_i[0 +: Width] & growth_v_i[0 +: Width];
-    reached = '1;
-    for (int b = 1; b < GrowthBits; b++) begin
-      u = growth_u_i[b*Width +: Width];
-      v = growth_v_i[b*Width +: Width];
-      weight_bit = weights[(b-1)*Width +: Width];
-      sum_bit = u ^ v ^ carry;
-      carry = (u & v) | (carry & (u ^ v));
-      reached = (sum_bit & ~weight_bit) | (~(sum_bit ^ weight_bit) & reached);
+  generate
+    for (genvar b = 0; b < GrowthBits; b++) begin : g_bit
+      logic [Width-1:0] u, v, carry, at_least;
+      assign u = growth_u_i[b*Width +: Width];
+      assign v = growth_v_i[b*Width +: Width];
+      if (b == 0) begin : g_lowest
+        assign carry = u & v;
+        assign at_least = '1;
+      end else begin : g_higher
+        logic [Width-1:0] sum_bit, weight_bit;
+        assign sum_bit = u ^ v ^ g_bit[b-1].carry;
+        assign weight_bit = weights[(b-1)*Width +: Width];
+        assign carry = (u & v) | (g_bit[b-1].carry & (u ^ v));
+        assign at_least = (sum_bit & ~weight_bit) | (~(sum_bit ^ weight_bit) & g_bit[b-1].at_least);
+      end
     end
-    reached = (reached | carry) & Mask;
-  end
+  endgenerate
+  assign reached = (g_bit[GrowthBits-1].at_least | g_bit[GrowthBits-1].carry) & Mask;
 
   assign full_o = full_q;
   assign filling_o = reached & ~full_q;

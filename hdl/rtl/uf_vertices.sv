@@ -70,35 +70,47 @@ module uf_vertices #(
   );
 
   // ---- growth: one step up, or the two steps down that detection came late
-  always_comb begin
-    logic [N-1:0] up;
-    logic [N-1:0] down;
-    up = active_q & {N{grow_i}};
-    down = active_q & {N{undo_i}};
-    growth_d[0 +: N] = growth_q[0 +: N] ^ up;
-    up = up & growth_q[0 +: N];
-    for (int b = 1; b < GrowthBits; b++) begin
-      growth_d[b*N +: N] = growth_q[b*N +: N] ^ up ^ down;
-      up = up & growth_q[b*N +: N];
-      down = down & ~growth_q[b*N +: N];
+  generate
+    for (genvar b = 0; b < GrowthBits; b++) begin : g_growth
+      logic [N-1:0] plane, up, down;
+      assign plane = growth_q[b*N +: N];
+      if (b == 0) begin : g_lowest
+        assign up = active_q & {N{grow_i}};
+        assign down = '0;
+      end else begin : g_higher
+        assign up = g_growth[b-1].up & g_growth[b-1].plane;
+        if (b == 1) begin : g_second
+          assign down = active_q & {N{undo_i}};
+        end else begin : g_rest
+          assign down = g_growth[b-1].down & ~g_growth[b-1].plane;
+        end
+      end
+      assign growth_d[b*N +: N] = plane ^ up ^ down;
     end
-  end
+  endgenerate
 
   // ---- the flooded cluster, a cycle late: parity, boundaries reached, and whether it has stopped spreading
   logic odd_q, future_q, release_q, flooded_q, grows_on, ambiguous_q;
   logic [NumClasses-1:0] touches, touches_q;
   logic [NumObservables-1:0] cluster_flips;
 
-  always_comb begin
-    logic [N-1:0] same;
-    for (int c = 0; c < NumClasses; c++) begin
-      same = boundary_full_i & member_q;
-      for (int k = 0; k < NumObservables; k++) begin
-        same = same & ~(BoundaryFlips[k*N +: N] ^ phase_q[k*N +: N] ^ {N{ClassFlips[c*NumObservables + k]}});
+  generate
+    for (genvar c = 0; c < NumClasses; c++) begin : g_class
+      logic [NumObservables*N-1:0] differs;
+      logic [N-1:0] other;
+      for (genvar k = 0; k < NumObservables; k++) begin : g_observable
+        assign differs[k*N +: N] = BoundaryFlips[k*N +: N] ^ phase_q[k*N +: N] ^ {N{ClassFlips[c*NumObservables + k]}};
+        logic [N-1:0] so_far;
+        if (k == 0) begin : g_first
+          assign so_far = differs[0 +: N];
+        end else begin : g_next
+          assign so_far = g_observable[k-1].so_far | differs[k*N +: N];
+        end
       end
-      touches[c] = |same;
+      assign other = g_observable[NumObservables-1].so_far;
+      assign touches[c] = |(boundary_full_i & member_q & ~other);
     end
-  end
+  endgenerate
 
   always_comb begin
     cluster_flips = '0;

@@ -21,7 +21,7 @@ module uf_weight_store #(
     output logic [WeightBits-1:0] weight_o,
     output logic [WeightBits:0]   start_o
 );
-  localparam int AddressBits = $clog2(NumLanes + 1);
+  localparam int AddressBits = NumLanes > 1 ? $clog2(NumLanes) : 1;
 
   logic [WeightBits-1:0] memory_q [0:NumLanes-1];
   initial begin

@@ -1,0 +1,32 @@
+"""The generated union-find cores on both simulators."""
+
+from pathlib import Path
+
+import pytest
+
+from cocotb_tests.simulation import simulate
+from cocotb_tests.unionfind.bench import CORE_VARIABLE
+from cocotb_tests.unionfind.cores import CORES
+
+PACKAGE = "cocotb_tests.unionfind"
+MODULES = {
+    "whole": ["simulated", "simulated_inside"],
+    "small_budget": ["simulated_inside"],
+    "loadable": ["simulated_loadable"],
+    "windowed": ["simulated", "simulated_windowed"],
+}
+
+
+@pytest.mark.parametrize("core", sorted(CORES))
+@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["short", "long"])
+def test_core(simulator: str, core: str, long: bool, tmp_path: Path) -> None:
+    sources = CORES[core].write(tmp_path)
+    simulate(
+        simulator,
+        top="decoder_core",
+        sources=sources,
+        test_module=[f"{PACKAGE}.{module}" for module in MODULES[core]],
+        scratch=tmp_path,
+        environment={CORE_VARIABLE: core},
+        long=long,
+    )
