@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: help setup demo test test-all lint format bench synth registers lock wheel clean
+.PHONY: help setup demo test test-all lint format bench registers lock wheel clean
 
 help:
 	@echo "make demo    close the loop once: twin, bridge and two decoders in RTL; prints where the reports lie"

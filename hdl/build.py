@@ -23,6 +23,22 @@ DONE_MARK = ".done"
 LOCK_TIMEOUT_S = 1800.0
 VERSION_TIMEOUT_S = 60.0
 OLDEST_VERILATOR = (5, 36)
+VERILATOR_SPEED_FLAGS = (
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--noassert",
+    "--unroll-count",
+    "1024",
+    "--unroll-stmts",
+    "100000",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+)
+"""Simulate fast, and leave lint to `hdl.lint`."""
 
 
 def cache_folder() -> Path:

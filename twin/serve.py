@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import structlog
+import structlog.tracebacks
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +26,8 @@ from twin.settings import Settings
 from twin.users import FirstAdmin, prepare_admin
 
 Kind = Literal["app", "twin", "gateway"]
+# Without local variables: they hold tokens and keys, and megabytes of arrays.
+TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 MAKERS: dict[Kind, Callable[[Settings], FastAPI]] = {"app": create_app, "twin": create_twin, "gateway": create_gateway}
 GRACE_S = 5
 START_DEADLINE_S = 60.0
@@ -170,7 +173,7 @@ def configure_logging(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            TRACEBACKS,
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -6,29 +6,12 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
-from hdl.build import cached_build, cocotb_environment, simulator_version
+from hdl.build import VERILATOR_SPEED_FLAGS, cached_build, cocotb_environment, simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BuildError
 
 BUILD_LOG = "build.log"
-VERILATOR_ARGS = (
-    "-O3",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
-    "--noassert",
-    "--unroll-count",
-    "1024",
-    "--unroll-stmts",
-    "100000",
-    "-Wno-fatal",
-    "-Wno-lint",
-    "-Wno-style",
-    "--no-public-flat-rw",
-    "-CFLAGS",
-    "-O3",
-)
+VERILATOR_ARGS = (*VERILATOR_SPEED_FLAGS, "--no-public-flat-rw", "-CFLAGS", "-O3")
 PUBLIC_PORTS = "ports.vlt"
 
 

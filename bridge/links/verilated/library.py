@@ -7,31 +7,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hdl.build import cached_build, simulator_version, verilator_environment
+from hdl.build import VERILATOR_SPEED_FLAGS, cached_build, simulator_version, verilator_environment
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BuildError, ToolMissingError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 LIBRARY_NAME = "decoder.so"
 BUILD_TIMEOUT_S = 1800.0
-VERILATOR_FLAGS = (
-    "--cc",
-    "--prefix",
-    "Vtop",
-    "-O3",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "fast",
-    "--noassert",
-    "--unroll-count",
-    "1024",
-    "--unroll-stmts",
-    "100000",
-    "-Wno-fatal",
-    "-Wno-lint",
-    "-Wno-style",
-)
+VERILATOR_FLAGS = ("--cc", "--prefix", "Vtop", *VERILATOR_SPEED_FLAGS)
 COMPILER_FLAGS = ("-O3", "-fPIC", "-std=gnu++17")
 
 
