@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 from twin.errors import Fault, InvalidError
 
 
 def now() -> float:
-    """Seconds since 1970, UTC."""
-    return time.time()
+    """Seconds since 1970, UTC, in whole microseconds: a time that was written as text is the same when it is parsed."""
+    return datetime.now(UTC).timestamp()
 
 
 def to_text(timestamp: float) -> str:
