@@ -1,18 +1,20 @@
-# make setup | demo | test | lint | bench: see README.md
+# make setup | demo | test | lint | bench | synth: see README.md
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+SYNTH_ARGS ?=
 
-.PHONY: help setup demo test test-all lint format bench registers lock wheel clean
+.PHONY: help setup demo test test-all lint format bench synth registers lock wheel clean
 
 help:
 	@echo "make demo    close the loop once: twin, bridge and two decoders in RTL; prints where the reports lie"
 	@echo "make test    every test but the long forms (make test-all runs those too)"
 	@echo "make lint    ruff, mypy, generated files"
 	@echo "make bench   speed figures, side by side, written to benchmarks/results"
+	@echo "make synth   area, clock, cycles and error rates of the decoders, written to docs/hardware.md"
 	@echo "make setup   only build $(VENV)"
 
 setup: $(STAMP)
@@ -49,6 +51,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+synth: setup
+	$(BIN)/python -m hdl.synth $(SYNTH_ARGS)
 
 registers: setup
 	$(BIN)/python -m hdl.registers
