@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 SCALE_STEPS = 400
 LEAST_SCALE = 0.7
+LARGEST_CUT_SCALE = 2.5
+CUT_GAIN = 0.5
+"""Heaviest weights are cut to the largest number only where that at least halves the squared error."""
 
 
 def quantise_weights(
@@ -13,7 +16,8 @@ def quantise_weights(
     """Round log-likelihood weights to 1 .. 2**weight_bits - 1, at the scale that distorts them least.
 
     A decoder only compares sums of weights, so their common scale is free. The one taken makes the root mean square of
-    the relative rounding error least, an edge counting by how often it errs.
+    the relative rounding error least, an edge counting by how often it errs. The heaviest edge gets the largest number
+    or less, unless a few edges that hardly ever err would take the numbers away from all others: then those are cut.
 
     Args:
         weight: float, shape (edges,): log((1 - p) / p); an edge with p >= 1/2 counts as weight 0.
@@ -28,8 +32,17 @@ def quantise_weights(
     if largest <= 0 or weight_bits == 1:
         return np.ones(len(weight), dtype=np.int64)
     relative = np.clip(weight, 0, None) / largest
-    scales = np.linspace(LEAST_SCALE * top, top + 0.49, SCALE_STEPS)
+    whole, whole_error = _best(relative, probability, np.linspace(LEAST_SCALE * top, top + 0.49, SCALE_STEPS), top)
+    cut, cut_error = _best(relative, probability, np.linspace(top, LARGEST_CUT_SCALE * top, SCALE_STEPS), top)
+    return cut if cut_error < CUT_GAIN * whole_error else whole
+
+
+def _best(
+    relative: NDArray[np.float64], probability: NDArray[np.float64], scales: NDArray[np.float64], top: int
+) -> tuple[NDArray[np.int64], float]:
+    """The rounding at the best of some scales, and its weighted squared error."""
     scaled = np.outer(scales, relative)
     rounded = np.clip(np.rint(scaled), 1, top)
     error = ((rounded - scaled) ** 2 @ probability) / scales**2
-    return np.asarray(rounded[int(np.argmin(error))], dtype=np.int64)
+    best = int(np.argmin(error))
+    return rounded[best].astype(np.int64), float(error[best])
