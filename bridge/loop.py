@@ -130,6 +130,15 @@ def run_loop(settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_
     return run
 
 
+def session_problem(settings: LoopSettings, twin: TwinClient) -> DecodingProblem:
+    """What a session with these settings would ask a decoder; the session is ended again."""
+    _check(settings)
+    session = _open_session(twin, settings, None)
+    problem = decoding_problem(session, twin.session_error_model(session["session_id"]))
+    twin.end_session(session["session_id"])
+    return problem
+
+
 def _set_up(settings: LoopSettings, twin: TwinClient, watcher: Watcher) -> Setup:
     watcher.stage("submitting the memory job")
     job_id = _submit_job(twin, settings)
@@ -201,7 +210,7 @@ def _submit_job(twin: TwinClient, settings: LoopSettings) -> str:
     return str(job["job_id"])
 
 
-def _open_session(twin: TwinClient, settings: LoopSettings, job_id: str) -> Mapping[str, Any]:
+def _open_session(twin: TwinClient, settings: LoopSettings, job_id: str | None) -> Mapping[str, Any]:
     return twin.create_session(
         backend_id=settings.backend_id,
         code_family=settings.code,

@@ -37,7 +37,7 @@ def loop_once(
     settings = replace(settings, backend_id=backend_id or default_backend(settings.code, settings.distance))
     console, errors = Console(), Console(stderr=True)
     folder = _report_folder(runs_dir, settings)
-    with _one_message(errors), _twin(twin_choice, folder) as twin:
+    with one_message(errors), reach_twin(twin_choice, folder) as twin:
         run = _run(settings, twin, folder, console, errors)
         if json_file is not None:
             write_json(json_file, result(run))
@@ -49,7 +49,7 @@ def demo_runs(shots: int, runs_dir: Path) -> bool:
     console, errors = Console(), Console(stderr=True)
     folder = _new_folder(runs_dir, "demo")
     whole = True
-    with _one_message(errors), _twin(TwinChoice(), folder) as twin:
+    with one_message(errors), reach_twin(TwinChoice(), folder) as twin:
         for code in ("repetition", "surface"):
             settings = LoopSettings(
                 code=code, backend_id=default_backend(code, 3), shots=shots, seed=DEMO_SEED, link="verilated"
@@ -105,7 +105,7 @@ def _new_folder(runs_dir: Path, name: str) -> Path:
 
 
 @contextmanager
-def _twin(choice: TwinChoice, folder: Path) -> Iterator[TwinClient]:
+def reach_twin(choice: TwinChoice, folder: Path) -> Iterator[TwinClient]:
     """A client that is logged in, at a running twin or at one of our own."""
     if choice.url is None:
         with embedded_twin(folder / "twin") as address, _client(address) as client:
@@ -125,7 +125,7 @@ def _client(address: TwinAddress) -> Iterator[TwinClient]:
 
 
 @contextmanager
-def _one_message(errors: Console) -> Iterator[None]:
+def one_message(errors: Console) -> Iterator[None]:
     """Whatever stops the command, say it once and exit with 1."""
     try:
         yield

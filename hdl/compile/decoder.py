@@ -36,6 +36,19 @@ COMMON_RTL = (
     "sync_fifo.sv",
 )
 """What every decoder is built from, packages first."""
+UART_TOP = "decoder_top_uart"
+UART_RTL = (
+    "cobs_decoder.sv",
+    "cobs_encoder.sv",
+    "crc32_byte.sv",
+    "uart_rx.sv",
+    "uart_tx.sv",
+    "uart_frame_rx.sv",
+    "uart_frame_tx.sv",
+    "uart_registers.sv",
+    "decoder_top_uart.sv",
+)
+"""What puts a decoder behind a serial line, in addition to its own sources."""
 CORES = ("table", "union-find")
 DEFAULT_CLOCK_MHZ = 100.0
 

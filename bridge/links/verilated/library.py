@@ -1,10 +1,11 @@
-"""Builds a decoder's RTL into a shared library with Verilator, once per content, and declares its functions."""
+"""Builds RTL with a harness into a shared library with Verilator, once per content, and declares its functions."""
 
 import ctypes
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hdl.build import VERILATOR_SPEED_FLAGS, cached_build, simulator_version, verilator_environment
@@ -18,11 +19,28 @@ VERILATOR_FLAGS = ("--cc", "--prefix", "Vtop", *VERILATOR_SPEED_FLAGS)
 COMPILER_FLAGS = ("-O3", "-fPIC", "-std=gnu++17")
 
 
-def build_library(decoder: DecoderFolder, trace: str | None) -> Path:
-    """Path of the shared library for a decoder; builds it when this content was not built before.
+@dataclass(frozen=True)
+class Design:
+    """What goes into a library: RTL and the C++ that clocks it. `name` is for messages."""
+
+    name: str
+    top: str
+    sources: Sequence[Path]
+    parameters: Mapping[str, int]
+    harness: Path
+
+
+def decoder_design(decoder: DecoderFolder) -> Design:
+    """A decoder with the qds1 ports, clocked word by word."""
+    manifest = decoder.manifest
+    return Design(manifest.name, manifest.top, decoder.sources, manifest.parameters, HARNESS)
+
+
+def build_library(design: Design, trace: str | None = None) -> Path:
+    """Path of the shared library for a design; builds it when this content was not built before.
 
     Args:
-        decoder: manifest and RTL.
+        design: RTL and harness.
         trace: None, or the waveform format to build in, "vcd" or "fst" (slower simulation).
 
     Raises:
@@ -36,18 +54,18 @@ def build_library(decoder: DecoderFolder, trace: str | None) -> Path:
                 f"{tool} is not installed; on Debian or Ubuntu: apt-get install build-essential perl"
             )
     flags = [*VERILATOR_FLAGS, *({"vcd": ["--trace"], "fst": ["--trace-fst"]}.get(trace or "", []))]
-    flags += [f"-G{name}={value}" for name, value in sorted(decoder.manifest.parameters.items())]
+    flags += [f"-G{name}={value}" for name, value in sorted(design.parameters.items())]
     key = {
         "link": "verilated",
-        "top": decoder.manifest.top,
+        "top": design.top,
         "flags": [*flags, *COMPILER_FLAGS],
         "tool": simulator_version("verilator"),
-        "sources": [*decoder.sources, HARNESS],
+        "sources": [*design.sources, design.harness],
     }
 
     def build(folder: Path) -> None:
-        _verilate(decoder, flags, folder, environment)
-        _link_library(folder, environment, trace)
+        _verilate(design, flags, folder, environment)
+        _link_library(design, folder, environment, trace)
 
     return cached_build(key, build) / LIBRARY_NAME
 
@@ -61,20 +79,20 @@ def can_record_fst() -> bool:
         return False
 
 
-def _verilate(decoder: DecoderFolder, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    sources = [str(source) for source in decoder.sources]
-    command = ["verilator", *flags, "--top-module", decoder.manifest.top, "--Mdir", str(folder / "obj"), *sources]
-    _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, decoder.manifest.name)
+def _verilate(design: Design, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    sources = [str(source) for source in design.sources]
+    command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / "obj"), *sources]
+    _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, design.name)
     jobs = ["make", "-C", str(folder / "obj"), "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3", "Vtop__ALL.a", "libverilated.a"]
-    _run(jobs, folder, environment, decoder.manifest.name)
+    _run(jobs, folder, environment, design.name)
 
 
-def _link_library(folder: Path, environment: Mapping[str, str], trace: str | None) -> None:
+def _link_library(design: Design, folder: Path, environment: Mapping[str, str], trace: str | None) -> None:
     include = Path(environment["VERILATOR_ROOT"]) / "include"
     objects = folder / "obj"
     trace_flags = {"vcd": ["-DVM_TRACE=1"], "fst": ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]}.get(trace or "", [])
     command = ["g++", *COMPILER_FLAGS, *trace_flags, "-shared", f"-I{objects}", f"-I{include}", f"-I{include}/vltstd"]
-    command += [str(HARNESS), str(objects / "Vtop__ALL.a"), str(objects / "libverilated.a"), "-pthread"]
+    command += [str(design.harness), str(objects / "Vtop__ALL.a"), str(objects / "libverilated.a"), "-pthread"]
     command += ["-llz4", "-lz"] if trace == "fst" else []
     _run([*command, "-o", str(folder / LIBRARY_NAME)], folder, environment, LIBRARY_NAME)
     shutil.rmtree(objects)

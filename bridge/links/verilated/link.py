@@ -7,7 +7,7 @@ import numpy as np
 
 from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, RegisterError
 from bridge.links.base import Deadlines, LinkInfo, Words
-from bridge.links.verilated.library import build_library, load_library
+from bridge.links.verilated.library import build_library, decoder_design, load_library
 from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
@@ -32,7 +32,7 @@ class VerilatedLink:
         """Build (first time) and power on; see `Link.open`."""
         trace = self._trace_file.suffix.lstrip(".") if self._trace_file else None
         try:
-            self._library = load_library(build_library(self._decoder, trace))
+            self._library = load_library(build_library(decoder_design(self._decoder), trace))
             version = simulator_version("verilator")
         except (HdlError, OSError) as error:
             raise LinkOpenError(str(error)) from error

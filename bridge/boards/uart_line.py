@@ -1,0 +1,109 @@
+"""A Verilated `decoder_top_uart` with a serial line: bytes in, bytes out, and time that passes only while they move."""
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.errors import LinkOpenError
+from bridge.links.verilated.library import Design, build_library
+from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL, UART_TOP
+from hdl.compile.manifest import DecoderFolder
+from hdl.errors import HdlError
+
+HARNESS = Path(__file__).with_name("uart_line.cpp")
+PACKAGE = "decoder_pkg.sv"
+DEFAULT_CLOCKS_PER_BIT = 16
+LEAST_CLOCKS_PER_BIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a stretch of simulated time. quiet: nothing has been on the line for a while."""
+
+    received: bytes
+    quiet: bool
+
+
+class SimulatedLine:
+    """The line to one simulated board, powered on when this is made."""
+
+    def __init__(self, decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BIT) -> None:
+        """Build (first time) and power on.
+
+        Args:
+            decoder: manifest and RTL; its top is `decoder_top`.
+            clocks_per_bit: clock cycles of a bit; the fewer, the faster the simulation.
+
+        Raises:
+            LinkOpenError: the decoder does not go behind a UART, or does not compile; with the remedy.
+        """
+        try:
+            library = build_library(_design(decoder, clocks_per_bit))
+        except HdlError as error:
+            raise LinkOpenError(str(error)) from error
+        self._library = _load(library)
+        self._handle: int | None = self._library.qtwin_board_open(clocks_per_bit)
+
+    def run(self, sent: bytes, more_cycles: int, idle_cycles: int) -> Run:
+        """Send bytes without a gap, then let time pass.
+
+        Args:
+            sent: bytes to the board.
+            more_cycles: at most so many clock cycles after the last one.
+            idle_cycles: cycles without anything on the line after which it is quiet and time stands still.
+        """
+        quiet = ctypes.c_int()
+        count = self._library.qtwin_board_run(
+            self._handle, sent, len(sent), more_cycles, idle_cycles, ctypes.byref(quiet)
+        )
+        received = ctypes.create_string_buffer(count)
+        self._library.qtwin_board_take(self._handle, received)
+        return Run(received.raw, bool(quiet.value))
+
+    def reset(self) -> None:
+        """Hardware reset of the whole board, the UART included."""
+        self._library.qtwin_board_reset(self._handle)
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since power-on."""
+        return int(self._library.qtwin_board_cycles(self._handle))
+
+    def close(self) -> None:
+        """Power off; safe to call twice."""
+        if self._handle is not None:
+            self._library.qtwin_board_close(self._handle)
+            self._handle = None
+
+
+def _design(decoder: DecoderFolder, clocks_per_bit: int) -> Design:
+    manifest = decoder.manifest
+    if manifest.top != TOP or not any(source.name == PACKAGE for source in decoder.sources):
+        raise LinkOpenError(
+            f"the decoder {manifest.name} does not go behind a UART: {UART_TOP} is built around a top module {TOP} "
+            f"and the constants of {PACKAGE}, this one has the top {manifest.top}; "
+            "name yours so, or use --link verilated"
+        )
+    if clocks_per_bit < LEAST_CLOCKS_PER_BIT:
+        raise LinkOpenError(f"a bit lasts at least {LEAST_CLOCKS_PER_BIT} clock cycles, not {clocks_per_bit}")
+    sources = [*decoder.sources, *(RTL_FOLDER / name for name in UART_RTL)]
+    parameters = {**manifest.parameters, "ClocksPerBit": clocks_per_bit}
+    return Design(f"{manifest.name} behind a UART", UART_TOP, sources, parameters, HARNESS)
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    handle, size, count = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
+    signatures: dict[str, tuple[object, list[object]]] = {
+        "qtwin_board_open": (handle, [count]),
+        "qtwin_board_close": (None, [handle]),
+        "qtwin_board_reset": (None, [handle]),
+        "qtwin_board_cycles": (count, [handle]),
+        "qtwin_board_run": (size, [handle, ctypes.c_char_p, size, count, count, ctypes.POINTER(ctypes.c_int)]),
+        "qtwin_board_take": (None, [handle, ctypes.c_char_p]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library

@@ -1,0 +1,69 @@
+"""Serves simulated boards for the command line: finds the decoder, then carries bytes until it is stopped."""
+
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from bridge.boards.uart_line import SimulatedLine
+from bridge.boards.uart_port import SimulatedPort
+from bridge.decoders import find_decoder
+from bridge.errors import LinkOpenError
+from bridge.loop import LoopSettings, session_problem
+from hdl.compile.manifest import DecoderFolder
+from hdl.errors import HdlError
+from qtwin.loops import TwinChoice, default_backend, one_message, reach_twin
+
+
+def board_decoder(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice) -> DecoderFolder:
+    """The decoder to put on a board: a folder by its path, else one compiled for a session with these settings.
+
+    Raises:
+        LinkOpenError: there is none, or it is software.
+    """
+    path = Path(settings.decoder)
+    try:
+        if path.exists():
+            return DecoderFolder(path)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
+    backend_id = backend_id or default_backend(settings.code, settings.distance)
+    settings = replace(settings, backend_id=backend_id, shots=1)
+    with tempfile.TemporaryDirectory() as scratch, reach_twin(twin_choice, Path(scratch)) as twin:
+        decoder = find_decoder(settings.decoder, session_problem(settings, twin))
+    if decoder.folder is None:
+        raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to put on a board")
+    return decoder.folder
+
+
+def serve_uart(
+    settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, alias: Path | None, clocks_per_bit: int
+) -> None:
+    """A serial port with the decoder behind it, until SIGINT or SIGTERM; SIGUSR1 presses the board's reset button."""
+    console, errors = Console(), Console(stderr=True)
+    with one_message(errors):
+        folder = board_decoder(settings, backend_id, twin_choice)
+        errors.print(f"building {folder.manifest.name} behind a UART (once per content)", highlight=False)
+        with SimulatedPort(SimulatedLine(folder, clocks_per_bit), alias) as port, stop_signals() as stopped:
+            signal.signal(signal.SIGUSR1, lambda *_: port.press_reset())
+            console.print(f"port: {port.path}", highlight=False)
+            console.print(f"decoder: {folder.manifest.name}, {clocks_per_bit} clock cycles a bit", highlight=False)
+            console.print(f"use it: qtwin loop --link uart:{alias or port.path}", highlight=False)
+            port.serve(stopped.is_set)
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, in place of what they did before."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,52 @@
+"""`qtwin board`: its options. A simulated board with the decoder's RTL behind it, until it is stopped."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qtwin.commands.loop_command import Email, Password, Url
+
+
+def board(
+    uart: Annotated[bool, typer.Option("--uart", help="A serial port (a pseudo-terminal).")] = False,
+    pynq: Annotated[bool, typer.Option("--pynq", help="A PYNQ board.")] = False,
+    decoder: Annotated[
+        str, typer.Option(help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).")
+    ] = "table",
+    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
+    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
+    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
+    noise: Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")] = "device",
+    backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
+    port: Annotated[Path | None, typer.Option(help="--uart: also make a symbolic link to the port here.")] = None,
+    clocks_per_bit: Annotated[
+        int, typer.Option(help="--uart: clock cycles of a bit; fewer simulate faster.", min=4, max=4096)
+    ] = 16,
+    url: Url = None,
+    email: Email = "admin@qcraft.local",
+    password: Password = None,
+) -> None:
+    """Serve a simulated board with a decoder's RTL behind it, until Ctrl-C.
+
+    The code, distance, rounds, basis and noise say which decoder to compile, as they do for `qtwin loop`; they are not
+    needed with the path of a decoder.
+    """
+    from bridge.loop import LoopSettings
+    from qtwin.boards import serve_uart
+    from qtwin.loops import TwinChoice
+
+    if uart == pynq:
+        raise typer.BadParameter("say which board: --uart or --pynq")
+    if pynq:
+        raise typer.BadParameter("--pynq is not in this build; --uart is")
+    settings = LoopSettings(
+        decoder=decoder,
+        code=code,
+        distance=distance,
+        rounds=distance if rounds is None else rounds,
+        basis=basis,
+        noise=noise,
+    )
+    serve_uart(settings, backend, TwinChoice(url, email, password), port, clocks_per_bit)
