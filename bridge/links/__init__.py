@@ -38,8 +38,17 @@ def _cocotb(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines
     return CocotbLink(_rtl(decoder), argument or "verilator", deadlines)
 
 
+def _uart(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    from bridge.links.uart import UartLink
+    from bridge.links.uart.line import SerialLine, uart_address
+
+    del decoder, problem
+    address = uart_address(argument)
+    return UartLink(f"the board at {address.url}", lambda: SerialLine(address, deadlines.register_s), deadlines)
+
+
 LINKS: Mapping[str, LinkMaker] = MappingProxyType(
-    {"software": _software, "verilated": _verilated, "cocotb": _cocotb},
+    {"software": _software, "verilated": _verilated, "cocotb": _cocotb, "uart": _uart},
 )
 
 

@@ -8,9 +8,10 @@ from bridge.links import make_link
 from bridge.links.base import Deadlines, Link
 from hdl.build import find_icarus
 from hdl.errors import ToolMissingError
+from tests.bridge.boards import RunningBoard, running_board
 from tests.bridge.memory import Memory, sampled_memory
 
-LINK_NAMES = ("software", "verilated", "cocotb:verilator", "cocotb:icarus")
+LINK_NAMES = ("software", "verilated", "cocotb:verilator", "cocotb:icarus", "uart")
 
 
 @pytest.fixture(scope="session")
@@ -18,14 +19,24 @@ def memory() -> Memory:
     return sampled_memory(num_shots=400, seed=7)
 
 
+@pytest.fixture(scope="session")
+def uart_board(memory: Memory) -> Iterator[RunningBoard]:
+    """The memory's decoder behind a pseudo-terminal."""
+    with running_board(memory.decoder) as board:
+        yield board
+
+
 @pytest.fixture(scope="module", params=LINK_NAMES)
 def link(request: pytest.FixtureRequest, memory: Memory) -> Iterator[Link]:
-    if request.param == "cocotb:icarus":
+    name = request.param
+    if name == "cocotb:icarus":
         try:
             find_icarus()
         except ToolMissingError as error:
             pytest.skip(str(error))
-    made = make_link(request.param, memory.decoder, memory.problem, Deadlines(idle_cycles=2000, exchange_s=60))
+    if name == "uart":
+        name = f"uart:{request.getfixturevalue('uart_board').path}"
+    made = make_link(name, memory.decoder, memory.problem, Deadlines(idle_cycles=2000, exchange_s=60))
     made.open()
     yield made
     made.close()

@@ -1,0 +1,279 @@
+"""Delivers items to a board over a line that loses frames, and brings every answer back once and in order.
+
+What was lost is known by order alone, never by a clock: frames arrive in the order in which they were sent, and a
+decoder answers in that order. So an answer proves that everything sent before it was answered earlier, or lost on the
+way there or back; only that is sent again, and its first answer can no longer come. Where nothing follows that would be
+answered, a probe does: a READ of the ID register, which passes through the decoder like a shot.
+"""
+
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bridge.errors import DecoderSilentError, LinkError, LinkLostError, ProtocolError
+from bridge.links.base import Words
+from bridge.links.uart.frames import DELIMITER, FrameReader, frame, frame_bytes
+from bridge.links.uart.items import Item
+from bridge.links.uart.line import Line
+from hdl.registers.map import Address
+from qds1 import Kind, Message, Qds1Error, encode, parse
+from qds1.messages import TAG_MODULUS
+
+FIRST_SILENCE_S, LAST_SILENCE_S = 0.1, 2.0
+MAX_TIMES_SENT = 64
+SHOTS_BETWEEN_READS = 8
+
+
+@dataclass
+class Pending:
+    """An item on its way. sequence: of its last frame. probe_tag: of the probe in the same frame, None for a shot."""
+
+    index: int
+    item: Item
+    sequence: int = -1
+    times_sent: int = 0
+    probe_tag: int | None = None
+    frames: dict[int, Message] = field(default_factory=dict)
+    answers: list[Message] = field(default_factory=list)
+
+
+class Delivery:
+    """One board's line, with what is under way on it.
+
+    Attributes:
+        repeats: items that were sent again.
+        frame_words: longest frame that the board takes.
+        max_shots: shots under way at most; `max_bytes` limits them, too.
+    """
+
+    def __init__(self, line: Line, where: str, silent_s: float) -> None:
+        """silent_s: after so long without any answer the board counts as lost."""
+        self._line = line
+        self._where = where
+        self._silent_s = silent_s
+        self._reader = FrameReader()
+        self._sequence = 0
+        self._next_tag = secrets.randbelow(TAG_MODULUS)  # what still answers another program is not taken for a probe
+        self._probes: OrderedDict[int, int] = OrderedDict()  # tag -> sequence
+        self._shots: OrderedDict[int, Pending] = OrderedDict()  # tag -> shot, in the order of their sequences
+        self._other: Pending | None = None
+        self._lost: deque[Pending] = deque()
+        self._answered: dict[int, list[Message]] = {}
+        self._is_clean = False
+        self.repeats = 0
+        self.frame_words = 32
+        self.max_shots = 1
+        self.max_bytes = 16_384
+
+    @property
+    def num_bad_frames(self) -> int:
+        """Frames from the board that were damaged on the way."""
+        return self._reader.num_bad
+
+    def deliver(self, items: Sequence[Item], deadline_s: float) -> list[Message]:
+        """Send items; their answers, in the order of the items.
+
+        Raises:
+            LinkLostError: the port is gone, or the board answers nothing any more.
+            DecoderSilentError: the deadline passed, or the board answers all but an item.
+            LinkError: an item does not fit into a frame. ProtocolError: an answer that is no message.
+        """
+        self._check_sizes(items)
+        if not self._is_clean:
+            self.settle()
+        self._answered = {}
+        self._is_clean = False
+        end = time.monotonic() + deadline_s
+        waiting = deque(Pending(index, item) for index, item in enumerate(items))
+        silence = _Silence(self._silent_s)
+        while waiting or self._shots or self._lost or self._other is not None:
+            self._send_what_fits(waiting)
+            if not waiting and not self._lost and not self._is_probed():
+                self._probe()
+            self._listen(silence)
+            if time.monotonic() > end:
+                raise DecoderSilentError(
+                    f"{self._where} answered {len(self._answered)} of {len(items)} items within {deadline_s:g} s; "
+                    "send fewer shots at a time, or raise the deadline"
+                )
+        self._is_clean = True
+        return [message for index in sorted(self._answered) for message in self._answered[index]]
+
+    def settle(self) -> None:
+        """Throw away what is under way and whatever still comes of it; raises LinkLostError."""
+        self._shots.clear()
+        self._lost.clear()
+        self._probes.clear()
+        self._other = None
+        self._line.write(DELIMITER)  # ends whatever the board has seen of a frame that broke off
+        self._probe()
+        silence = _Silence(self._silent_s)
+        while self._probes:
+            self._listen(silence)
+        self._is_clean = True
+
+    def _check_sizes(self, items: Sequence[Item]) -> None:
+        for item in items:
+            room = self.frame_words if item.is_shot else self.frame_words - len(_probe_words(0))
+            if item.words.size > room:
+                raise LinkError(
+                    f"{item.words.size} words (tag {item.tag}) do not fit into a frame, {self._where} takes frames of "
+                    f"{self.frame_words} words; use a link without frames for shots of this length"
+                )
+
+    def _send_what_fits(self, waiting: deque[Pending]) -> None:
+        """Lost items first, then new ones, as far as the window is open."""
+        since_read = 0
+        while self._other is None and (self._lost or waiting) and self._has_room():
+            pending = self._lost[0] if self._lost else waiting[0]
+            if pending.item.is_shot:
+                if pending.item.tag in self._shots:
+                    return  # another shot with this tag is under way
+            elif self._shots:
+                return  # what is no shot travels alone
+            (self._lost if self._lost else waiting).popleft()
+            self._send(pending)
+            since_read += 1
+            if since_read % SHOTS_BETWEEN_READS == 0:
+                self._take(self._line.read(0))
+
+    def _has_room(self) -> bool:
+        if not self._shots:
+            return True
+        each = frame_bytes(next(iter(self._shots.values())).item.words.size)
+        return len(self._shots) < self.max_shots and (len(self._shots) + 1) * each <= self.max_bytes
+
+    def _send(self, pending: Pending) -> None:
+        if pending.times_sent == MAX_TIMES_SENT:
+            raise DecoderSilentError(
+                f"{self._where} answers, but not tag {pending.item.tag}, which was sent {MAX_TIMES_SENT} times; "
+                "is the line too noisy (registers LINK_BAD_CRC, LINK_FRAMING_ERRORS), or the decoder disabled?"
+            )
+        self.repeats += pending.times_sent > 0
+        pending.times_sent += 1
+        pending.sequence = self._count()
+        pending.frames.clear()
+        pending.answers.clear()
+        words = pending.item.words.astype("<u4").tobytes()
+        if pending.item.is_shot:
+            self._shots[pending.item.tag] = pending
+        elif pending.item.is_abandoned:
+            self._answered[pending.index] = []
+        else:
+            pending.probe_tag = self._new_tag(pending.item.tag)
+            self._probes[pending.probe_tag] = pending.sequence
+            self._other = pending
+            words += _probe_words(pending.probe_tag).astype("<u4").tobytes()
+        self._line.write(frame(words))
+
+    def _probe(self) -> int:
+        tag = self._new_tag()
+        self._probes[tag] = self._count()
+        self._line.write(frame(_probe_words(tag).astype("<u4").tobytes()))
+        return tag
+
+    def _is_probed(self) -> bool:
+        """Whether a probe follows everything that is under way."""
+        last = max(
+            (pending.sequence for pending in (*self._shots.values(), *((self._other,) if self._other else ()))),
+            default=-1,
+        )
+        return bool(self._probes) and next(reversed(self._probes.values())) >= last
+
+    def _count(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _new_tag(self, but: int = -1) -> int:
+        self._next_tag = (self._next_tag + 1) % TAG_MODULUS
+        if self._next_tag == but:
+            self._next_tag = (self._next_tag + 1) % TAG_MODULUS
+        return self._next_tag
+
+    def _listen(self, silence: "_Silence") -> None:
+        """Take what comes; where nothing does, ask again, and in the end give up."""
+        end = time.monotonic() + silence.wait_s
+        while (left_s := end - time.monotonic()) > 0:
+            if self._take(self._line.read(left_s)):
+                silence.broken()
+                return
+        if silence.is_over():
+            raise LinkLostError(
+                f"{self._where} has answered nothing for {self._silent_s:g} s; is it powered and programmed, are its "
+                "wires and its baud right?"
+            )
+        self._probe()
+
+    def _take(self, data: bytes) -> bool:
+        """Take bytes from the line; whether a whole frame was among them."""
+        frames = self._reader.take(data)
+        for words in frames:
+            for message in _messages(words, self._where):
+                self._accept(message)
+        return bool(frames)
+
+    def _accept(self, message: Message) -> None:
+        if message.kind == Kind.DATA and message.payload[0] == Address.ID and message.tag in self._probes:
+            self._accept_probe(message.tag)
+        elif self._other is not None:
+            self._other.answers.append(message)
+        elif (pending := self._shots.get(message.tag)) is not None:
+            if message.kind == Kind.FRAME:
+                pending.frames[message.payload[0]] = message
+            elif message.kind == Kind.DATA:
+                pending.answers.append(message)
+            else:
+                del self._shots[message.tag]
+                self._answered[pending.index] = [*pending.frames.values(), *pending.answers, message]
+                self._give_up_before(pending.sequence)
+        # else it answers something that was thrown away
+
+    def _accept_probe(self, tag: int) -> None:
+        sequence = self._probes.pop(tag)
+        if self._other is not None and self._other.probe_tag == tag:
+            self._answered[self._other.index] = list(self._other.answers)
+            self._other = None
+        self._give_up_before(sequence)
+
+    def _give_up_before(self, sequence: int) -> None:
+        """What was sent before the frame that was answered now, and is not answered, was lost."""
+        while self._shots and (pending := next(iter(self._shots.values()))).sequence < sequence:
+            del self._shots[pending.item.tag]
+            self._lost.append(pending)
+        if self._other is not None and self._other.sequence < sequence:
+            self._lost.append(self._other)
+            self._other = None
+        while self._probes and next(iter(self._probes.values())) < sequence:
+            self._probes.popitem(last=False)
+
+
+class _Silence:
+    """How long nothing has come, and how long to wait for something before asking again."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._since = time.monotonic()
+        self.wait_s = FIRST_SILENCE_S
+
+    def broken(self) -> None:
+        """Something came."""
+        self._since = time.monotonic()
+        self.wait_s = FIRST_SILENCE_S
+
+    def is_over(self) -> bool:
+        """Whether the limit has passed; if not, the next wait is longer."""
+        self.wait_s = min(2 * self.wait_s, LAST_SILENCE_S)
+        return time.monotonic() - self._since > self._limit_s
+
+
+def _probe_words(tag: int) -> Words:
+    return encode([Message(Kind.READ, tag, (Address.ID,))])
+
+
+def _messages(words: Words, where: str) -> list[Message]:
+    try:
+        return parse(words)
+    except Qds1Error as error:
+        raise ProtocolError(f"{where} sent a whole frame that is not qds1: {error}") from error

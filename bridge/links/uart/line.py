@@ -1,0 +1,146 @@
+"""The serial line as bytes: any port that pyserial opens by URL."""
+
+import errno
+import select
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import serial
+from serial.tools import list_ports
+
+from bridge.errors import LinkLostError, LinkOpenError
+
+DEFAULT_BAUD = 1_000_000
+READ_BYTES = 4096
+NO_DESCRIPTOR_POLL_S = 0.001
+
+
+class Line(Protocol):
+    """Bytes to a board and back. A byte is lost or changed only by the line itself."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; raises LinkLostError when the port is gone or takes nothing."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Bytes that came, empty when none did within `timeout_s`; raises LinkLostError when the port is gone."""
+
+    def close(self) -> None:
+        """Release the port; safe to call twice, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class UartAddress:
+    """A port. url: a device, or what else pyserial opens: socket://, rfc2217://, loop://."""
+
+    url: str
+    baud: int = DEFAULT_BAUD
+
+
+def uart_address(text: str) -> UartAddress:
+    """Parse `URL` or `URL,baud=N`.
+
+    Raises:
+        LinkOpenError: no URL, an option that there is not, or a baud that is no number.
+    """
+    url, *options = text.split(",")
+    if not url:
+        raise LinkOpenError(
+            f"which port? Write uart:/dev/ttyUSB0, uart:socket://HOST:PORT or uart:rfc2217://HOST:PORT, "
+            f"and ,baud=N after it for another speed than {DEFAULT_BAUD} baud. {_ports_found()}"
+        )
+    baud = DEFAULT_BAUD
+    for option in options:
+        name, _, value = option.partition("=")
+        if name != "baud" or not value.isdigit() or int(value) < 1:
+            raise LinkOpenError(f"uart:{text}: {option!r} is not an option of a serial line; expected baud=N")
+        baud = int(value)
+    return UartAddress(url, baud)
+
+
+class SerialLine:
+    """A port opened with pyserial, for this process alone."""
+
+    def __init__(self, address: UartAddress, write_timeout_s: float) -> None:
+        """Open it.
+
+        Raises:
+            LinkOpenError: no such port, in use, no permission, or a URL that pyserial does not know; with the remedy.
+        """
+        self._address = address
+        try:
+            self._port: Any = serial.serial_for_url(
+                address.url, baudrate=address.baud, timeout=0, write_timeout=write_timeout_s, exclusive=True
+            )
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise LinkOpenError(_open_message(address, error)) from error
+        self._selectable = _has_descriptor(self._port)
+
+    def write(self, data: bytes) -> None:
+        """See `Line.write`."""
+        try:
+            self._port.write(data)
+        except (serial.SerialException, OSError, TypeError) as error:
+            raise self._lost(error) from error
+
+    def read(self, timeout_s: float) -> bytes:
+        """See `Line.read`."""
+        end = time.monotonic() + timeout_s
+        try:
+            while True:
+                data: bytes = self._port.read(READ_BYTES)
+                left_s = end - time.monotonic()
+                if data or left_s <= 0:
+                    return data
+                if self._selectable:
+                    select.select([self._port], [], [], left_s)
+                else:
+                    time.sleep(min(left_s, NO_DESCRIPTOR_POLL_S))
+        except (serial.SerialException, OSError, TypeError, ValueError) as error:
+            raise self._lost(error) from error
+
+    def close(self) -> None:
+        """See `Line.close`."""
+        try:
+            self._port.close()
+        except (serial.SerialException, OSError, TypeError):
+            return  # the port is gone already, which is what was asked for
+
+    def _lost(self, error: Exception) -> LinkLostError:
+        # pyserial raises TypeError and ValueError where a descriptor that it uses was closed under it
+        if isinstance(error, serial.SerialTimeoutException):
+            return LinkLostError(f"the port {self._address.url} takes no more bytes; is the board's end open?")
+        return LinkLostError(f"the port {self._address.url} is gone: {error}; is the cable in, is the board powered?")
+
+
+def _has_descriptor(port: Any) -> bool:
+    try:
+        return int(port.fileno()) >= 0
+    except (OSError, AttributeError):  # rfc2217:// and loop:// have none
+        return False
+
+
+def _open_message(address: UartAddress, error: Exception) -> str:
+    """What is wrong with a port, and what to do."""
+    number = getattr(error, "errno", None)
+    if number == errno.ENOENT:
+        return f"there is no port {address.url}. {_ports_found()}"
+    if number in (errno.EACCES, errno.EPERM):
+        return (
+            f"no permission to open {address.url}; add yourself to the group that owns it "
+            "(sudo usermod -aG dialout $USER, then log in again)"
+        )
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return f"the port {address.url} is in use by another program; close that one (lsof {address.url} names it)"
+    if number == errno.ENXIO or number == errno.EIO:
+        return f"nothing is at the other end of {address.url}; plug the board in, or start `qtwin board --uart`"
+    return f"cannot open the port {address.url} at {address.baud} baud: {error}"
+
+
+def _ports_found() -> str:
+    found = sorted(port.device for port in list_ports.comports())
+    return (
+        f"Serial ports here: {', '.join(found)}"
+        if found
+        else "There are no serial ports here; is the board plugged in?"
+    )
