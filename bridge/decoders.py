@@ -8,16 +8,18 @@ from typing import Protocol
 
 import numpy as np
 import pymatching
+import stim
 from numpy.typing import NDArray
 
 from bridge.errors import DecoderMismatchError, LinkOpenError
 from bridge.problem import DecodingProblem
 from hdl.build import cached_build
 from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
+from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.table import decode_with_table
 from hdl.compile.unionfind_fabric import UnionFindOptions
-from hdl.errors import HdlError
+from hdl.errors import ErrorModelError, HdlError
 from hdl.model.unionfind import UnionFindModel
 
 Bits = NDArray[np.uint8]
@@ -70,9 +72,9 @@ class TableDecoder:
 class UnionFindDecoder:
     """The model of a compiled union-find decoder, bit for bit."""
 
-    def __init__(self, problem: DecodingProblem, options: UnionFindOptions) -> None:
-        self._graph = problem.graph
-        self._model = UnionFindModel(problem.graph, options)
+    def __init__(self, graph: DecodingGraph, options: UnionFindOptions) -> None:
+        self._graph = graph
+        self._model = UnionFindModel(graph, options)
 
     def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
         """See `ShotDecoder.decode`."""
@@ -132,6 +134,8 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
 def _options(name: str, weight_bits: str) -> UnionFindOptions | None:
     if not weight_bits:
         return None
+    if weight_bits == "loadable" and name.startswith("union-find:"):
+        return UnionFindOptions(loadable=True)
     if not weight_bits.isdigit() or not name.startswith("union-find:"):
         raise LinkOpenError(
             f"there is no decoder {name!r}: only union-find takes a number of weight bits (union-find:3)"
@@ -171,8 +175,24 @@ def _software_form(folder: DecoderFolder, problem: DecodingProblem) -> Callable[
         return lambda: TableDecoder(problem, table)
     if manifest.core == "union-find" and not manifest.options.get("window"):
         options = UnionFindOptions(**manifest.options)
-        return lambda: UnionFindDecoder(problem, options)
+        return lambda: UnionFindDecoder(compiled_graph(folder, problem), options)
     return None
+
+
+def compiled_graph(folder: DecoderFolder, problem: DecodingProblem) -> DecodingGraph:
+    """The graph with the probabilities that the decoder was compiled with; they need not be the session's.
+
+    Raises:
+        HdlError: the folder's error model cannot be read.
+    """
+    name = folder.manifest.error_model
+    if name is None:
+        return problem.graph
+    try:
+        error_model = stim.DetectorErrorModel.from_file(folder.file(name))
+    except ValueError as error:
+        raise ErrorModelError(f"{folder.file(name)} is no detector error model: {error}") from error
+    return decoding_graph(error_model, problem.layout)
 
 
 def _check_fit(folder: DecoderFolder, problem: DecodingProblem) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bridge.adaptive.policy import Adaptation, AdaptiveSettings
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import BridgeError, DecoderMismatchError, LoopError, ProtocolError, RegisterError
 from bridge.links import default_link, make_link, trace_link, waveform_format
@@ -16,7 +17,7 @@ from bridge.problem import DecodingProblem, decoding_problem
 from bridge.tally import Tally
 from hdl.registers.map import Address
 from qds1 import Corrections, FaultCode, Kind, Qds1Error, decode_corrections, parse
-from qds1.shots import Words
+from qds1.shots import Bits, Words
 from twin.client import SessionStream, TwinClient, TwinError
 
 ID_WORD = int.from_bytes(b"QDS1", "little")
@@ -25,7 +26,11 @@ DEFAULT_CHUNK_SHOTS = 8192
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """What to run. noise: "device", or "uniform:P" for circuit noise of probability P."""
+    """What to run.
+
+    noise: "device", or "uniform:P" for circuit noise of probability P.
+    adaptive: renew the decoder's weights from the syndromes while it runs; None to leave them alone.
+    """
 
     decoder: str = "table"
     link: str | None = None
@@ -39,6 +44,7 @@ class LoopSettings:
     noise: str = "device"
     chunk_shots: int = DEFAULT_CHUNK_SHOTS
     trace_shot: int | None = None
+    adaptive: AdaptiveSettings | None = None
     deadlines: Deadlines = field(default_factory=Deadlines)
 
 
@@ -54,13 +60,14 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What is settled before the first shot: the job, the session, what it asks, who decodes, and the counts."""
+    """What is settled before the first shot: job, session, what it asks, who decodes, the counts, who adapts."""
 
     job_id: str
     session: Mapping[str, Any]
     problem: DecodingProblem
     decoder: Decoder
     tally: Tally
+    adaptation: Adaptation | None
 
     @property
     def session_id(self) -> str:
@@ -78,6 +85,7 @@ class LoopRun:
         ended: the twin's verdict.
         telemetry: the twin's own QEC telemetry after the run.
         physical_error_rate: see `_physical_error_rate`.
+        adaptive: what an adaptive run changed and gained, see `Adaptation.result`.
         trace_file: the waveform, if one was asked for.
         error: why the run was cut short, None when it was not.
     """
@@ -89,6 +97,7 @@ class LoopRun:
     ended: Mapping[str, Any] | None = None
     telemetry: Mapping[str, Any] | None = None
     physical_error_rate: float | None = None
+    adaptive: Mapping[str, Any] | None = None
     trace_file: Path | None = None
     error: BridgeError | None = None
 
@@ -120,6 +129,7 @@ def run_loop(settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_
         run.ended = twin.end_session(setup.session_id)
         _check_verdict(run.ended, setup.tally)
         run.physical_error_rate = _physical_error_rate(twin, settings)
+        run.adaptive = _adaptive_result(twin, setup, settings)
         run.trace_file = _trace(setup, settings, report_folder)
         twin.attach_metadata(setup.job_id, metadata(run))
         run.telemetry = twin.telemetry_qec(backend_id=settings.backend_id, job_id=setup.job_id)
@@ -146,7 +156,8 @@ def _set_up(settings: LoopSettings, twin: TwinClient, watcher: Watcher) -> Setup
     watcher.stage("compiling the session's error model")
     problem = decoding_problem(session, twin.session_error_model(session["session_id"]))
     decoder = find_decoder(settings.decoder, problem)
-    return Setup(job_id, session, problem, decoder, Tally(problem, settings.trace_shot))
+    adaptation = Adaptation(problem, decoder, settings.adaptive) if settings.adaptive else None
+    return Setup(job_id, session, problem, decoder, Tally(problem, settings.trace_shot), adaptation)
 
 
 def metadata(run: LoopRun) -> dict[str, Any]:
@@ -265,9 +276,36 @@ def _stream_shots(twin: TwinClient, link: Link, setup: Setup, settings: LoopSett
             elapsed_s = time.perf_counter() - started
             corrections = _corrections(answers, tally.num_shots, len(shots), num_observables)
             stream.send_corrections(answers)
-            tally.add(shots, corrections, elapsed_s)
+            events, observables = tally.add(shots, corrections, elapsed_s)
+            if setup.adaptation is not None:
+                _adapt(twin, link, setup.adaptation, settings, (events, observables, corrections.flips))
             watcher.shots(tally.num_shots, settings.shots)
         stream.flush()
+
+
+def _adapt(
+    twin: TwinClient, link: Link, adaptation: Adaptation, settings: LoopSettings, seen: tuple[Bits, Bits, Bits]
+) -> None:
+    """Learn from a chunk; when it is time, renew the decoder's weights and tell the twin that its controller acted."""
+    adaptation.observe(*seen)
+    if not adaptation.is_due:
+        return
+    adaptation.renew(link)
+    policy = twin.controller_state(settings.backend_id)["overrides"]["policy"]
+    # The decoder has changed, not the device: the update repeats what is in force.
+    twin.command(settings.backend_id, "policy_update", {"exec_time_scale": policy["exec_time_scale"]})
+
+
+def _adaptive_result(twin: TwinClient, setup: Setup, settings: LoopSettings) -> dict[str, Any] | None:
+    if setup.adaptation is None or settings.adaptive is None:
+        return None
+    fresh = None
+    if settings.adaptive.compare_fresh:
+        twin.command(settings.backend_id, "recalibrate", {})
+        session = _open_session(twin, settings, setup.job_id)
+        fresh = decoding_problem(session, twin.session_error_model(session["session_id"]))
+        twin.end_session(str(session["session_id"]))
+    return setup.adaptation.result(fresh)
 
 
 def _next_shots(stream: SessionStream, tally: Tally, settings: LoopSettings) -> Words:

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from bridge.adaptive.picture import draw_adaptation
 from bridge.links.base import LinkInfo
 from bridge.loop import LoopRun, Setup, metadata
 
 RESULT_FILE = "result.json"
 WRONG_SHOTS_FILE = "wrong_shots.jsonl"
 PICTURE_FILE = "report.png"
+ADAPTIVE_PICTURE_FILE = "adaptive.png"
 OURS, THEIRS = "#1f6f8b", "#99a8b2"
 
 
@@ -27,6 +29,7 @@ def result(run: LoopRun) -> dict[str, Any]:
         **metadata(run),
         "reference": setup.tally.reference_metrics() if setup else None,
         "session": {**session, "requested_shots": run.settings.shots},
+        "adaptive": run.adaptive,
         "digests": setup.tally.digests() if setup else None,
         "telemetry": run.telemetry,
         "trace": str(run.trace_file) if run.trace_file else None,
@@ -44,6 +47,8 @@ def write_report(run: LoopRun, folder: Path) -> None:
     _write_whole(folder / WRONG_SHOTS_FILE, "".join(f"{line}\n" for line in lines).encode())
     if run.setup.tally.num_shots and run.link is not None:
         draw(run, run.setup, run.link, folder / PICTURE_FILE)
+    if run.adaptive is not None:
+        draw_adaptation(run.adaptive, run.setup.decoder.name, folder / ADAPTIVE_PICTURE_FILE)
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

@@ -55,13 +55,16 @@ class Tally:
         layout = self._problem.layout
         return shot_words(layout.num_stabilizers, layout.num_data_qubits, layout.rounds)
 
-    def add(self, shots: Words, corrections: Corrections, exchange_s: float) -> None:
+    def add(self, shots: Words, corrections: Corrections, exchange_s: float) -> tuple[Bits, Bits]:
         """Count a chunk.
 
         Args:
             shots: uint32, shape (shots, words_per_shot): what the decoder was sent.
             corrections: what it answered, in the same order.
             exchange_s: host time from the first word sent to the last one received.
+
+        Returns:
+            detection events and measured observables, 0/1, shapes (shots, detectors) and (shots, observables).
         """
         syndromes, data = split_shots(shots, self._problem)
         events = self._problem.layout.detection_events(syndromes, data)
@@ -83,6 +86,7 @@ class Tally:
         self._syndrome_digest.update(shots.astype("<u4").tobytes())
         self._correction_digest.update(corrections.flips.astype(np.uint8).tobytes())
         self.num_shots += len(shots)
+        return events, observables
 
     def _keep_wrong(
         self, indices: np.ndarray[Any, Any], shots: Words, events: Bits, observables: Bits, ours: Bits, theirs: Bits

@@ -88,7 +88,7 @@ def default_backend(code: str, distance: int) -> str:
 def _report_folder(runs_dir: Path, settings: LoopSettings) -> Path:
     """A new folder named for the time and the run."""
     path = Path(settings.decoder)
-    decoder = path.resolve().parent.name if path.is_file() else path.name
+    decoder = path.resolve().parent.name if path.is_file() else path.name.replace(":", "-")
     return _new_folder(runs_dir, f"{decoder}-{settings.code}-d{settings.distance}")
 
 

@@ -20,7 +20,8 @@ def loop(
     decoder: Annotated[
         str,
         typer.Option(
-            help="table, union-find, union-find:3, pymatching, or the path of a decoder.yaml (or of its folder)."
+            help="table, union-find, union-find:3, union-find:loadable, pymatching, or the path of a decoder.yaml "
+            "(or of its folder)."
         ),
     ] = "table",
     link: Annotated[
@@ -36,6 +37,21 @@ def loop(
     backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result alone to this file, too.")] = None,
     trace: Annotated[int | None, typer.Option(help="Record the waveform of this shot (from 0).")] = None,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive", help="Renew the decoder's weights from the syndromes (--decoder union-find:loadable)."
+        ),
+    ] = False,
+    renew_every: Annotated[int, typer.Option(help="With --adaptive: shots between two renewals.", min=100)] = 10_000,
+    half_life: Annotated[float, typer.Option(help="With --adaptive: age in shots that counts half.", min=1)] = 50_000,
+    compare_fresh: Annotated[
+        bool,
+        typer.Option(
+            "--compare-fresh",
+            help="With --adaptive: recalibrate the device at the end, and judge its new error model on the same shots.",
+        ),
+    ] = False,
     chunk: Annotated[int, typer.Option(help="Shots a transfer.", min=1)] = 8192,
     timeout: Annotated[float, typer.Option(help="Seconds that one transfer may take.", min=0.1)] = 120.0,
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
@@ -44,6 +60,8 @@ def loop(
     password: Password = None,
 ) -> None:
     """Run the closed loop once: twin, link, decoder and back; compare with PyMatching on the same shots."""
+    from bridge.adaptive.estimator import EstimatorSettings
+    from bridge.adaptive.policy import AdaptiveSettings
     from bridge.links.base import Deadlines
     from bridge.loop import LoopSettings
     from qtwin.loops import TwinChoice, loop_once
@@ -60,6 +78,7 @@ def loop(
         noise=noise,
         chunk_shots=chunk,
         trace_shot=trace,
+        adaptive=AdaptiveSettings(renew_every, compare_fresh, EstimatorSettings(half_life)) if adaptive else None,
         deadlines=Deadlines(exchange_s=timeout),
     )
     if not loop_once(settings, backend, TwinChoice(url, email, password), runs_dir, json_file):

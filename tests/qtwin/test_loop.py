@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.qtwin.conftest import Qtwin
+from twin.client import TwinClient
 
 SHOTS = 3000
 SAME = ("--code", "surface", "--noise", "uniform:0.01", "--shots", str(SHOTS), "--seed", "11")
@@ -79,3 +80,28 @@ def test_table_is_no_worse_than_pymatching_at_100000_shots(qtwin: Qtwin) -> None
     assert outcome.code == 0, outcome.errors
     assert outcome.result is not None
     assert outcome.result["qec_metrics"]["logical_errors"] <= outcome.result["reference"]["logical_errors"]
+
+
+def test_adaptive_run_renews_the_weights_and_tells_the_twin(qtwin: Qtwin) -> None:
+    backend = "willow_drifting_like"
+    with TwinClient(qtwin.address.url, qtwin.address.email, qtwin.address.password) as client:
+        before = client.telemetry_loop(backend)["count"]
+        outcome = qtwin.loop(
+            *("--adaptive", "--compare-fresh", "--decoder", "union-find:loadable", "--backend", backend),
+            *("--shots", "6000", "--renew-every", "1000", "--chunk", "500"),
+        )
+        assert outcome.code == 0, outcome.errors
+        assert outcome.result is not None
+        adaptive = outcome.result["adaptive"]
+        assert client.telemetry_loop(backend)["count"] - before == len(adaptive["stretches"]) == 6
+        assert client.controller_state(backend)["overrides"]["policy"]["gate_error"] == 1
+    assert adaptive["logical_errors"] == outcome.result["qec_metrics"]["logical_errors"]
+    assert adaptive["renewals"] >= 1
+    assert {"stale_errors", "fresh_errors", "won_back"} <= adaptive.keys()
+    assert (report_of(qtwin.folder) / "adaptive.png").exists()
+
+
+def test_adaptive_run_of_a_decoder_with_fixed_weights_is_refused(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop("--adaptive", "--decoder", "table", "--shots", "10")
+    assert outcome.code == 1
+    assert "use --decoder union-find:loadable" in outcome.message

@@ -34,6 +34,7 @@ def test_load_has_room_for_the_codes(catalog: DeviceCatalog) -> None:
         "ibm_jakarta_like": 7,
         "surface17_like": 17,
         "willow_like": 105,
+        "willow_drifting_like": 105,
         "repetition29_like": 29,
     }
     assert "noisy_day" in catalog.scenarios

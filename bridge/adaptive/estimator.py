@@ -1,0 +1,145 @@
+"""Estimates the probability of every edge from detection events alone, with what the error model says as the prior.
+
+The mechanisms are independent. With s = 1 - 2x for the event x of a detector, the mean of s is the product of 1 - 2p
+over the edges at the detector, and in the mean of a product s_i s_j the edges between i and j cancel. For an edge i-j
+
+    (1 - 2 p_ij)^2 = <s_i> <s_j> / <s_i s_j>
+
+and for the edge of i to the boundary, 1 - 2 p_i = <s_i> over the product of 1 - 2 p_ij of all its other edges: Spitz,
+Tarasinski, Beenakker and O'Brien, Adv. Quantum Technol. 1, 1800012 (2018); used for a real device in Google Quantum AI,
+Nature 595, 383 (2021), supplementary section IX.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdl.compile.graph import DecodingGraph
+
+Floats = NDArray[np.float64]
+LARGEST_PROBABILITY = 0.45
+LARGEST_FACTOR = 50.0
+"""An estimate stays within this factor of the model: a few hundred shots must not cut an edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorSettings:
+    """How quickly the past is forgotten, and how far a probability may have wandered.
+
+    half_life_shots: age at which a shot counts half.
+    spread: expected relative deviation of a true probability from the model's: the prior's standard deviation.
+    """
+
+    half_life_shots: float = 50_000.0
+    spread: float = 1.0
+
+
+class EdgeEstimator:
+    """Detection rates and pairwise correlations of a decoding graph, and the edge probabilities that explain them.
+
+    Edges that the model holds for the same error in another round (same places, same probability) share one estimate.
+    A measured probability counts by its variance against the prior's; without shots the model's comes back.
+    """
+
+    def __init__(self, graph: DecodingGraph, settings: EstimatorSettings | None = None) -> None:
+        self._graph = graph
+        self._settings = settings or EstimatorSettings()
+        self._events = np.zeros(graph.num_vertices)
+        self._pairs = np.zeros((graph.num_vertices, graph.num_vertices))
+        self.num_shots = 0.0
+
+    def add(self, defects: NDArray[np.uint8]) -> None:
+        """Count shots.
+
+        Args:
+            defects: 0/1, shape (shots, vertices), the vertices of the graph.
+        """
+        kept = 0.5 ** (len(defects) / self._settings.half_life_shots)
+        fired = defects.astype(np.float32)  # sums stay exact: a chunk is far below 2^24 shots
+        self._events = kept * self._events + fired.sum(axis=0)
+        self._pairs = kept * self._pairs + fired.T @ fired
+        self.num_shots = kept * self.num_shots + len(defects)
+
+    @property
+    def detection_rates(self) -> Floats:
+        """How often each vertex fires, shape (vertices,); zeros before the first shot."""
+        return self._events / max(1.0, self.num_shots)
+
+    def probabilities(self) -> Floats:
+        """Estimated probability of each edge, shape (edges,)."""
+        graph, rate = self._graph, self.detection_rates
+        if self.num_shots < 1:
+            return graph.edge_probability.copy()
+        parity = np.clip(1 - 2 * rate, 1e-3, 1.0)
+        inner, outer = self._inner, ~self._inner
+        u, v = graph.edge_u[inner], graph.edge_v[inner]
+        both = np.clip(1 - 2 * rate[u] - 2 * rate[v] + 4 * self._pairs[u, v] / self.num_shots, 1e-3, 1.0)
+        estimate = graph.edge_probability.copy()
+        measured = self._shared(inner, np.log(parity[u] * parity[v] / both) / 2)
+        # Events counted are Poisson; where none came, their variance is still that of the few that could have.
+        expected = np.maximum(measured, graph.edge_probability[inner])
+        variance = self._shared(inner, expected + rate[u] * rate[v]) / self._samples[inner]
+        estimate[inner] = self._weighed(inner, measured, variance)
+        others = self._log_parity_of_neighbours(estimate)
+        at = graph.edge_u[outer]
+        measured = self._shared(outer, np.log(parity[at]) - others[at])
+        expected = np.maximum(rate[at], (1 - np.exp(others[at])) / 2 + graph.edge_probability[outer])
+        variance = self._shared(outer, expected) / self._samples[outer]
+        estimate[outer] = self._weighed(outer, measured, variance)
+        return estimate
+
+    def graph(self) -> DecodingGraph:
+        """The decoding graph with the estimated probabilities: same structure, same hash."""
+        return replace(self._graph, edge_probability=self.probabilities())
+
+    def _weighed(self, edges: NDArray[np.bool_], log_parity: Floats, variance: Floats) -> Floats:
+        """Posterior mean of the measured 1 - 2p = exp(log_parity) and the model, both taken as normal."""
+        prior = self._graph.edge_probability[edges]
+        prior_variance = (self._settings.spread * prior) ** 2
+        measured = (1 - np.exp(log_parity)) / 2
+        mean = prior + (measured - prior) * prior_variance / (prior_variance + variance)
+        highest = np.minimum(LARGEST_FACTOR * prior, LARGEST_PROBABILITY)
+        return np.asarray(np.clip(mean, prior / LARGEST_FACTOR, np.maximum(highest, prior)))
+
+    def _log_parity_of_neighbours(self, probability: Floats) -> Floats:
+        """Sum of log(1 - 2p) over the inner edges at each vertex."""
+        graph, inner = self._graph, self._inner
+        log_parity = np.log1p(-2 * probability[inner])
+        ends = np.concatenate([graph.edge_u[inner], graph.edge_v[inner]])
+        sums = np.bincount(ends, weights=np.tile(log_parity, 2), minlength=graph.num_vertices)
+        return sums.astype(np.float64)
+
+    def _shared(self, edges: NDArray[np.bool_], values: Floats) -> Floats:
+        """Each edge's mean over the edges of its class; all or none of a class are in `edges`."""
+        group = self._group[edges]
+        return np.asarray((np.bincount(group, weights=values) / np.maximum(np.bincount(group), 1))[group])
+
+    @cached_property
+    def _inner(self) -> NDArray[np.bool_]:
+        return np.asarray(self._graph.edge_v >= 0)
+
+    @property
+    def _samples(self) -> Floats:
+        """Shots times the number of edges that share an estimate, shape (edges,)."""
+        return np.asarray(self.num_shots * np.bincount(self._group)[self._group])
+
+    @cached_property
+    def _group(self) -> NDArray[np.int64]:
+        """Class of each edge: where its ends lie, rounds apart, observables, probability (to six digits)."""
+        graph = self._graph
+        place, layer, end = graph.layout.detector_bit[graph.vertex_detector], graph.vertex_layer, graph.edge_v
+        inner = self._inner
+        key = np.stack(
+            [
+                place[graph.edge_u],
+                np.where(inner, place[end], -1),
+                np.where(inner, layer[end] - layer[graph.edge_u], 0),
+                graph.edge_observables,
+                np.rint(np.log(graph.edge_probability) * 1e6).astype(np.int64),
+            ],
+            axis=1,
+        )
+        group: NDArray[np.int64] = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
+        return group

@@ -1,0 +1,179 @@
+"""Watches a run, and renews the weights of the running decoder from what it sees."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.adaptive.estimator import EdgeEstimator, EstimatorSettings
+from bridge.decoders import Decoder, UnionFindDecoder, compiled_graph
+from bridge.errors import LinkOpenError
+from bridge.links.base import Link
+from bridge.problem import DecodingProblem
+from bridge.reweight import is_loadable, weights_for, write_weights
+from hdl.compile.manifest import DecoderFolder
+from hdl.compile.unionfind_fabric import UnionFindOptions
+from qds1.shots import Bits
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveSettings:
+    """How to adapt.
+
+    interval_shots: shots between two renewals of the weights.
+    compare_fresh: recalibrate the device when the shots are done, and judge what its new error model would have given.
+    """
+
+    interval_shots: int = 10_000
+    compare_fresh: bool = False
+    estimator: EstimatorSettings = field(default_factory=EstimatorSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The shots from one renewal to the next.
+
+    Attributes:
+        first_shot, num_shots: which shots.
+        logical_errors: of the running decoder.
+        stale_errors: of the decoder with the weights of the session's error model, on the same shots.
+        fresh_errors: of the decoder with the weights of the device as recalibrated at the run's end; None if not asked.
+        detection_fraction: share of the component's detectors that fired.
+        probability_factor: geometric mean over the edges of the estimated probability over the model's, at its end.
+        num_changed: weights that the renewal at its end changed.
+    """
+
+    first_shot: int
+    num_shots: int
+    logical_errors: int
+    stale_errors: int
+    fresh_errors: int | None
+    detection_fraction: float
+    probability_factor: float
+    num_changed: int
+
+
+@dataclass
+class _Seen:
+    """Shots of the stretch in progress: events packed eight to a byte, observables, what the decoder answered."""
+
+    events: list[NDArray[np.uint8]] = field(default_factory=list)
+    observables: list[Bits] = field(default_factory=list)
+    flips: list[Bits] = field(default_factory=list)
+
+    @property
+    def num_shots(self) -> int:
+        return sum(len(part) for part in self.flips)
+
+
+class Adaptation:
+    """One run's estimator, what it changed, and how the decoder would have done without it."""
+
+    def __init__(self, problem: DecodingProblem, decoder: Decoder, settings: AdaptiveSettings) -> None:
+        """Raises LinkOpenError for a decoder whose weights cannot be changed while it runs."""
+        if decoder.folder is None or not is_loadable(decoder.folder):
+            raise LinkOpenError(
+                f"--adaptive needs a decoder whose weights can be changed while it runs, and {decoder.name} is none; "
+                "use --decoder union-find:loadable, or qtwin compile --core union-find --loadable"
+            )
+        self._problem = problem
+        self._folder: DecoderFolder = decoder.folder
+        self._settings = settings
+        self._estimator = EdgeEstimator(problem.graph, settings.estimator)
+        self._writes = weights_for(self._folder, compiled_graph(self._folder, problem))
+        self._seen = _Seen()
+        self._stretches: list[tuple[_Seen, float, int]] = []
+
+    def observe(self, events: Bits, observables: Bits, flips: Bits) -> None:
+        """Count a chunk of shots.
+
+        Args:
+            events: 0/1, shape (shots, detectors of the error model).
+            observables: what was measured, 0/1, shape (shots, observables).
+            flips: what the running decoder answered, same shape.
+        """
+        self._estimator.add(self._problem.graph.defects(events))
+        self._seen.events.append(np.packbits(events, axis=1))
+        self._seen.observables.append(observables)
+        self._seen.flips.append(flips)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to renew the weights."""
+        return self._seen.num_shots >= self._settings.interval_shots
+
+    def renew(self, link: Link) -> None:
+        """Give the decoder behind the link the weights of the estimated probabilities."""
+        writes = weights_for(self._folder, self._estimator.graph())
+        changed = sum(new != old for new, old in zip(writes, self._writes, strict=True))
+        if changed:
+            write_weights(link, writes)
+            self._writes = writes
+        self._close_stretch(changed)
+
+    def restore(self, link: Link) -> None:
+        """Write the weights in force again, to a decoder that was reset or reached anew."""
+        write_weights(link, self._writes)
+
+    def result(self, fresh: DecodingProblem | None) -> dict[str, Any]:
+        """What the adaptation did, as JSON.
+
+        Args:
+            fresh: the session's problem after a recalibration of the device; None to leave that comparison out.
+        """
+        if self._seen.num_shots:
+            self._close_stretch(0)
+        stretches = self._judged(fresh)
+        total: Mapping[str, int] = {
+            name: sum(getattr(stretch, name) for stretch in stretches)
+            for name in ("logical_errors", "stale_errors", *(["fresh_errors"] if fresh else []))
+        }
+        return {
+            "interval_shots": self._settings.interval_shots,
+            "half_life_shots": self._settings.estimator.half_life_shots,
+            "renewals": sum(bool(stretch.num_changed) for stretch in stretches),
+            **total,
+            "won_back": _won_back(total),
+            "stretches": [asdict(stretch) for stretch in stretches],
+        }
+
+    def _close_stretch(self, changed: int) -> None:
+        factor = self._estimator.probabilities() / self._problem.graph.edge_probability
+        self._stretches.append((self._seen, float(np.exp(np.mean(np.log(factor)))), changed))
+        self._seen = _Seen()
+
+    def _judged(self, fresh: DecodingProblem | None) -> list[Stretch]:
+        """Decode every stretch again with the weights that nobody renewed, and with the fresh ones."""
+        options = UnionFindOptions(**self._folder.manifest.options)
+        stale = UnionFindDecoder(compiled_graph(self._folder, self._problem), options)
+        new = UnionFindDecoder(fresh.graph, options) if fresh else None
+        judged: list[Stretch] = []
+        for seen, factor, changed in self._stretches:
+            num_detectors = self._problem.error_model.num_detectors
+            events = np.unpackbits(np.concatenate(seen.events), axis=1, count=num_detectors)
+            observables, flips = np.concatenate(seen.observables), np.concatenate(seen.flips)
+            judged.append(
+                Stretch(
+                    first_shot=judged[-1].first_shot + judged[-1].num_shots if judged else 0,
+                    num_shots=len(flips),
+                    logical_errors=_wrong(flips, observables),
+                    stale_errors=_wrong(stale.decode(events)[0], observables),
+                    fresh_errors=_wrong(new.decode(events)[0], observables) if new else None,
+                    detection_fraction=float(self._problem.graph.defects(events).mean()),
+                    probability_factor=factor,
+                    num_changed=changed,
+                )
+            )
+        return judged
+
+
+def _wrong(flips: Bits, observables: Bits) -> int:
+    return int((flips != observables).any(axis=1).sum())
+
+
+def _won_back(total: Mapping[str, int]) -> float | None:
+    """Share of the errors that the stale weights cost over the fresh ones and the adapted ones did not."""
+    lost = total["stale_errors"] - total.get("fresh_errors", total["stale_errors"])
+    return (total["stale_errors"] - total["logical_errors"]) / lost if lost > 0 else None
