@@ -1,14 +1,22 @@
 """Links by name: how a decoder is reached."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bridge.decoders import Decoder
 from bridge.errors import LinkOpenError
 from bridge.links.base import Deadlines, Link
 from bridge.problem import DecodingProblem
 from hdl.compile.manifest import DecoderFolder
+
+if TYPE_CHECKING:
+    from bridge.links.uart.line import Line
 
 LinkMaker = Callable[[str, Decoder, DecodingProblem, Deadlines], Link]
 
@@ -39,16 +47,39 @@ def _cocotb(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines
 
 
 def _uart(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    del decoder, problem
+    return _uart_link(argument, deadlines, lambda line: line)
+
+
+def _uart_link(argument: str, deadlines: Deadlines, wrapped: Callable[[Line], Line]) -> Link:
     from bridge.links.uart import UartLink
     from bridge.links.uart.line import SerialLine, uart_address
 
-    del decoder, problem
     address = uart_address(argument)
-    return UartLink(f"the board at {address.url}", lambda: SerialLine(address, deadlines.register_s), deadlines)
+    return UartLink(
+        f"the board at {address.url}", lambda: wrapped(SerialLine(address, deadlines.register_s)), deadlines
+    )
+
+
+def _faulty(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    from bridge.links.faulty import BYTE_FAULTS, FaultyLine, FaultyLink, fault_options
+
+    text, _, inner = argument.partition("/")
+    if not inner:
+        raise LinkOpenError("faulty: what are the faults, and of which link? Write faulty:ber=1e-4,seed=1/uart:PORT")
+    options = fault_options(text)
+    generator = np.random.default_rng(options.seed)
+    scheme, _, address = inner.partition(":")
+    if scheme == "uart":
+        return _uart_link(address, deadlines, lambda line: FaultyLine(line, options, generator))
+    wrong = [name for name in BYTE_FAULTS if getattr(options, name)]
+    if wrong:
+        raise LinkOpenError(f"faulty: {', '.join(wrong)} happens to bytes on a serial line (uart), not to {scheme}")
+    return FaultyLink(make_link(inner, decoder, problem, deadlines), options, generator)
 
 
 LINKS: Mapping[str, LinkMaker] = MappingProxyType(
-    {"software": _software, "verilated": _verilated, "cocotb": _cocotb, "uart": _uart},
+    {"software": _software, "verilated": _verilated, "cocotb": _cocotb, "uart": _uart, "faulty": _faulty},
 )
 
 
@@ -66,7 +97,10 @@ def make_link(name: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
     """
     scheme, _, argument = name.partition(":")
     if scheme not in LINKS:
-        raise LinkOpenError(f"there is no link {name!r}: expected one of {', '.join(LINKS)} (cocotb:icarus for Icarus)")
+        raise LinkOpenError(
+            f"there is no link {name!r}: expected one of {', '.join(LINKS)} "
+            "(cocotb:icarus for Icarus, uart:PORT for a board, faulty:FAULTS/LINK for faults)"
+        )
     make: LinkMaker = LINKS[scheme]
     return make(argument, decoder, problem, deadlines)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,15 @@ class Link(Protocol):
 
     def abort(self) -> None:
         """End at once, whatever is in flight; never raises."""
+
+
+@runtime_checkable
+class RepeatingLink(Protocol):
+    """A link over which words can get lost, and that sends them again."""
+
+    @property
+    def repeats(self) -> int:
+        """Frames that were sent again since `Link.open`."""
 
 
 class OpenedLink:

@@ -26,6 +26,13 @@ def uart_board(memory: Memory) -> Iterator[RunningBoard]:
         yield board
 
 
+@pytest.fixture
+def spare_board(memory: Memory) -> Iterator[RunningBoard]:
+    """Another such board: a port is opened by one program at a time."""
+    with running_board(memory.decoder) as board:
+        yield board
+
+
 @pytest.fixture(scope="module", params=LINK_NAMES)
 def link(request: pytest.FixtureRequest, memory: Memory) -> Iterator[Link]:
     name = request.param

@@ -119,7 +119,7 @@ def test_waiting_for_more_answers_than_shots_ends_with_a_count(fresh_link: Link,
 @pytest.mark.parametrize("name", ["software", "verilated", "cocotb:verilator", "uart"])
 def test_link_that_is_closed_refuses_words(name: str, memory: Memory, request: pytest.FixtureRequest) -> None:
     if name == "uart":
-        name = f"uart:{request.getfixturevalue('uart_board').path}"
+        name = f"uart:{request.getfixturevalue('spare_board').path}"
     made = make_link(name, memory.decoder, memory.problem, Deadlines())
     with pytest.raises(LinkError, match="not open"):
         made.exchange(memory.words[0], 1)
