@@ -1,6 +1,7 @@
 """The session's WebSocket: qds1 words in both directions, on request (a slow client is never flooded).
 
-Text {"op": "shots", "count": N} or {"op": "round"} asks for one binary frame; a binary frame brings corrections;
+Text {"op": "shots", "count": N} or {"op": "round"} asks for one binary frame; "first": K in the former goes back to
+shot K, and the same shots come again; a binary frame brings corrections;
 {"op": "flush"} is answered with how many have come. An error is answered as {"error": problem}.
 """
 
@@ -36,6 +37,7 @@ class _Op(BaseModel):
 class PullShots(_Op):
     op: Literal["shots"]
     count: int = Field(ge=1, le=MAX_SHOTS_PER_FRAME)
+    first: int | None = Field(default=None, ge=0)
 
 
 class PullRound(_Op):
@@ -103,8 +105,8 @@ async def _operate(parts: Parts, session_id: str, text: str) -> bytes | dict[str
     except ValidationError as error:
         raise InvalidError(f"not an operation of this stream: {error.errors()[0]['msg']}") from error
     match op:
-        case PullShots(count=count):
-            return await parts.sessions.run(session_id, lambda session: session.next_shots(count).tobytes())
+        case PullShots(count=count, first=first):
+            return await parts.sessions.run(session_id, lambda session: session.next_shots(count, first).tobytes())
         case PullRound():
             return await parts.sessions.run(session_id, lambda session: session.next_round().tobytes())
         case Flush():

@@ -46,9 +46,12 @@ class SessionStream:
             raise TwinUnreachableError(f"no stream at {url}: {error}") from error
         return cls(connection, timeout_s)
 
-    def next_shots(self, count: int) -> Words:
-        """The next at most `count` whole shots (uint32 words of SYNDROME.. MEAS_DATA); empty when all are out."""
-        return self._pull({"op": "shots", "count": count})
+    def next_shots(self, count: int, first_shot: int | None = None) -> Words:
+        """The next at most `count` whole shots (uint32 words of SYNDROME.. MEAS_DATA); empty when all are out.
+
+        first_shot: go back to this shot; the same shots come again, and their corrections are expected again.
+        """
+        return self._pull({"op": "shots", "count": count} | ({} if first_shot is None else {"first": first_shot}))
 
     def next_round(self) -> Words:
         """The next round of all shots in lockstep: one SYNDROME (after the last round one MEAS_DATA) a shot."""

@@ -115,6 +115,10 @@ class Ledger:
         self.put(shots, flips)
         return shots
 
+    def expect(self, shot: int) -> None:
+        """The next corrections are for `shot` and those after it."""
+        self._expected = shot
+
     def put(self, shots: NDArray[np.int64], flips: Bits) -> None:
         """Set the observable flips of shots."""
         self.flips[shots] = flips

@@ -194,11 +194,16 @@ class LiveSession:
 
     # Whole shots
 
-    def next_shots(self, count: int) -> Words:
+    def next_shots(self, count: int, first_shot: int | None = None) -> Words:
         """The next at most `count` whole shots as qds1 words; empty when all shots are out.
 
+        Args:
+            count: how many.
+            first_shot: go back to this shot, as after a restart of the host: the same shots come again.
+
         Raises:
-            RoundOrderError: the session is open-ended, or is being pulled in rounds. SessionEndedError.
+            RoundOrderError: the session is open-ended, or is being pulled in rounds, or `first_shot` has not been
+                reached. SessionEndedError.
         """
         self._check_active()
         if self._lockstep is not None:
@@ -207,6 +212,9 @@ class LiveSession:
             raise RoundOrderError("whole shots need a fixed number of rounds: create the session with rounds")
         if self._whole is None:
             self._whole = WholeShots(self.memory, self.spec, self._noted_snapshot)
+        if first_shot is not None and first_shot != self._whole.delivered:
+            self._whole.rewind(first_shot)
+            self._note("rewound", shots=first_shot)
         words = self._whole.next_words(count)
         if words.size:
             self._note("delivered", shots=self._whole.delivered)
@@ -301,6 +309,9 @@ class LiveSession:
             case "delivered":
                 if self._whole is not None:
                     self._whole.skip_to(entry["shots"])
+            case "rewound":
+                if self._whole is not None:
+                    self._whole.rewind(entry["shots"])
             case "flips":
                 run = self._whole or self._lockstep
                 flips = unpacked_text(entry["bits"], (1, entry["count"]))[0]

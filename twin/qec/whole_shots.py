@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import qds1
 from twin.device.snapshot import NoiseSnapshot
 from twin.qec.corrections import Bits, Ledger, Verdict
-from twin.qec.errors import SessionTooLargeError
+from twin.qec.errors import RoundOrderError, SessionTooLargeError
 from twin.qec.memory import Memory
 from twin.qec.simulators import BLOCK_SHOTS, make_block
 from twin.qec.spec import SessionSpec
@@ -37,7 +37,9 @@ class WholeShots:
         self._simulated = 0
         self._parity: Bits = np.zeros(spec.shots, dtype=np.uint8)
         self._data: Bits = np.zeros((0, memory.code.num_data_qubits), dtype=np.uint8)
+        self._snapshots: list[NoiseSnapshot] = []  # of every block so far
         self._words: Words = np.zeros((0, 0), dtype=np.uint32)
+        self._words_of = -1  # the block that these words are of
 
     def _check_size(self) -> None:
         block = min(self._spec.shots, BLOCK_SHOTS) * self._rounds * self._memory.code.num_stabilizers
@@ -57,31 +59,53 @@ class WholeShots:
         while count > 0 and self.delivered < self._spec.shots:
             if self.delivered == self._simulated:
                 self.simulate(self._snapshot("block"))
-            offset = self.delivered - (self._simulated - len(self._words))
+            index, offset = divmod(self.delivered, BLOCK_SHOTS)
+            if index != self._words_of:
+                self._words, _ = self._run_block(index)
+                self._words_of = index
             piece = self._words[offset : offset + count]
             pieces.append(piece.reshape(-1))
             self.delivered += len(piece)
             count -= len(piece)
         return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.uint32)
 
+    def rewind(self, first_shot: int) -> None:
+        """Hand out the shots from `first_shot` on again; their corrections are expected next.
+
+        Raises:
+            RoundOrderError: that shot and all before it have not been handed out.
+        """
+        if not 0 <= first_shot <= self.delivered:
+            raise RoundOrderError(f"cannot go back to shot {first_shot}: {self.delivered} shots have been delivered")
+        self.delivered = first_shot
+        self.ledger.expect(first_shot)
+
     def simulate(self, snapshot: NoiseSnapshot) -> None:
         """Simulate the next block."""
-        code = self._memory.code
-        noisy = self._memory.noisy(snapshot)
         first_shot = self._simulated
+        self._snapshots.append(snapshot)
+        self._words_of = first_shot // BLOCK_SHOTS
+        self._words, data = self._run_block(self._words_of)
+        num_shots = len(data)
+        observable = list(self._memory.code.observable)
+        self._parity[first_shot : first_shot + num_shots] = data[:, observable].sum(axis=1) & 1
+        if self._spec.shots <= 4 * BLOCK_SHOTS:  # the end lists them
+            self._data = np.concatenate([self._data, data])
+        self._simulated += num_shots
+
+    def _run_block(self, index: int) -> tuple[Words, Bits]:
+        """Words and data readout of a block; the same each time."""
+        code = self._memory.code
+        noisy = self._memory.noisy(self._snapshots[index])
+        first_shot = index * BLOCK_SHOTS
         num_shots = min(BLOCK_SHOTS, self._spec.shots - first_shot)
-        index = first_shot // BLOCK_SHOTS
         block = make_block(self._spec.seed, index, num_shots, max(code.coordinates) + 1, self._spec.shots == 1)
         syndromes = np.empty((num_shots, self._rounds, code.num_stabilizers), dtype=np.uint8)
         for round_index in range(self._rounds):
             part = noisy.parts.body if round_index else noisy.parts.first
             syndromes[:, round_index] = block.run(part, noisy.ancilla_flips)
         data = block.run(noisy.parts.final, noisy.data_flips)
-        self._parity[first_shot : first_shot + num_shots] = data[:, list(code.observable)].sum(axis=1) & 1
-        if self._spec.shots <= 4 * BLOCK_SHOTS:  # the end lists them
-            self._data = np.concatenate([self._data, data])
-        self._words = qds1.encode_shots(syndromes, data, first_shot)
-        self._simulated += num_shots
+        return qds1.encode_shots(syndromes, data, first_shot), data
 
     def skip_to(self, delivered: int) -> None:
         """After a replay: the shots that were handed out before."""

@@ -285,6 +285,36 @@ def test_shots_are_the_same_however_they_are_pulled(surface17: Bench) -> None:
     assert np.array_equal(qds1.encode_shots(bits, data, 0).reshape(-1), whole)
 
 
+def test_shots_from_an_earlier_one_on_are_the_same_again(surface17: Bench) -> None:
+    body = {"shots": 5000, "rounds": 2}
+    whole = surface17.session(**body).next_shots(5000).reshape(5000, -1)
+    session = surface17.session(**body)
+    session.next_shots(2600)
+    surface17.command("inject_noise_override", {"gate_error_multiplier": 3.0})  # acts on blocks to come, not on those
+    again = session.next_shots(1500, 900).reshape(1500, -1)
+    assert np.array_equal(again, whole[900:2400])
+    journal = session.take_journal()
+    back = surface17.restored(session, journal)
+    for each in (session, back):
+        assert np.array_equal(each.next_shots(672).reshape(672, -1), whole[2400:3072])
+    with pytest.raises(RoundOrderError, match="cannot go back to shot 4000: 3072"):
+        session.next_shots(1, 4000)
+
+
+def test_corrections_after_going_back_are_for_the_shots_that_came_again(surface17: Bench) -> None:
+    shots, back_to = 70_000, 3  # further back than tags can tell apart
+    session = surface17.session(shots=shots, rounds=1, noise=QUIET)
+    flips = np.random.default_rng(2).integers(0, 2, (shots, 1)).astype(np.uint8)
+    session.next_shots(shots)
+    for start in range(0, shots, 10_000):
+        session.accept_corrections(qds1.encode_corrections(flips[start : start + 10_000] ^ np.uint8(1), start))
+    session.next_shots(shots, back_to)
+    for start in range(back_to, shots, 10_000):
+        session.accept_corrections(qds1.encode_corrections(flips[start : start + 10_000], start))
+    assert session.corrections_received == shots
+    assert session.end()["logical_errors"] == int((1 - flips[:back_to]).sum() + flips[back_to:].sum())
+
+
 def test_one_shot_is_the_same_in_rounds_and_whole(surface17: Bench) -> None:
     whole = surface17.session(rounds=4).next_shots(1)
     session = surface17.session(rounds=4)
