@@ -20,6 +20,15 @@ class BitField(NamedTuple):
         return word & ~mask | value << self.low & mask
 
 
+class FieldFacts(NamedTuple):
+    """A field as IP-XACT describes it. access: read-only, read-write or write-only."""
+
+    name: str
+    low: int
+    width: int
+    access: str
+
+
 class Address(IntEnum):
     """Byte addresses of the registers and of the first words of the windows."""
 
@@ -126,3 +135,53 @@ RESET_VALUES = {
     Address.SCRATCH: 0x0,
 }
 """Stored registers whose reset value does not depend on the decoder."""
+
+FIELDS: dict[Address, tuple[FieldFacts, ...]] = {
+    Address.ID: (FieldFacts("id", 0, 32, "read-only"),),
+    Address.VERSION: (
+        FieldFacts("minor", 0, 16, "read-only"),
+        FieldFacts("major", 16, 16, "read-only"),
+    ),
+    Address.GRAPH_HASH: (FieldFacts("hash", 0, 32, "read-only"),),
+    Address.CLOCK_HZ: (FieldFacts("clock_hz", 0, 32, "read-only"),),
+    Address.NUM_STABILIZERS: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.NUM_DATA_QUBITS: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.NUM_OBSERVABLES: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.MAX_ROUNDS: (FieldFacts("rounds", 0, 32, "read-only"),),
+    Address.WINDOW: (FieldFacts("rounds", 0, 32, "read-only"),),
+    Address.WEIGHT_BITS: (FieldFacts("bits", 0, 32, "read-only"),),
+    Address.LAYER_WIDTH: (FieldFacts("bits", 0, 32, "read-only"),),
+    Address.FEATURES: (
+        FieldFacts("variable_rounds", 0, 1, "read-only"),
+        FieldFacts("histogram_bins", 8, 8, "read-only"),
+    ),
+    Address.CONTROL: (
+        FieldFacts("enable", 0, 1, "read-write"),
+        FieldFacts("soft_reset", 1, 1, "write-only"),
+        FieldFacts("clear_counters", 2, 1, "write-only"),
+        FieldFacts("input_mode", 8, 1, "read-write"),
+    ),
+    Address.STATUS: (
+        FieldFacts("in_shot", 0, 1, "read-only"),
+        FieldFacts("skipping", 1, 1, "read-only"),
+        FieldFacts("responding", 2, 1, "read-only"),
+        FieldFacts("last_fault", 8, 8, "read-only"),
+    ),
+    Address.ROUNDS: (FieldFacts("rounds", 0, 32, "read-write"),),
+    Address.RESPONSES_PER_PACKET: (FieldFacts("count", 0, 32, "read-write"),),
+    Address.CYCLE_BUDGET: (FieldFacts("cycles", 0, 32, "read-write"),),
+    Address.HISTOGRAM_SHIFT: (FieldFacts("shift", 0, 5, "read-write"),),
+    Address.TABLE_PAGE: (FieldFacts("page", 0, 23, "read-write"),),
+    Address.SCRATCH: (FieldFacts("value", 0, 32, "read-write"),),
+    Address.COUNT_SHOTS: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.COUNT_ROUNDS: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.COUNT_ABANDONED: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.COUNT_FAULTS: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.COUNT_STALLS: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.COUNT_BUDGET_EXCEEDED: (FieldFacts("count", 0, 32, "read-only"),),
+    Address.LATENCY_MIN: (FieldFacts("cycles", 0, 32, "read-only"),),
+    Address.LATENCY_MAX: (FieldFacts("cycles", 0, 32, "read-only"),),
+    Address.LATENCY_SUM_LOW: (FieldFacts("cycles", 0, 32, "read-only"),),
+    Address.LATENCY_SUM_HIGH: (FieldFacts("cycles", 0, 32, "read-only"),),
+}
+"""Fields of each register, from bit 0 up; windows have none."""

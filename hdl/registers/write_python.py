@@ -2,6 +2,8 @@
 
 from hdl.registers.model import Enumeration, Field, RegisterMap
 
+ACCESS_NAMES = {"r": "read-only", "rw": "read-write", "w1": "write-only"}
+
 
 def python_source(registers: RegisterMap) -> str:
     """Text of a module of plain constants: addresses, fields, window sizes, enumerations."""
@@ -26,6 +28,15 @@ def python_source(registers: RegisterMap) -> str:
         '        """The register word with the field replaced."""',
         "        mask = (1 << self.width) - 1 << self.low",
         "        return word & ~mask | value << self.low & mask",
+        "",
+        "",
+        "class FieldFacts(NamedTuple):",
+        '    """A field as IP-XACT describes it. access: read-only, read-write or write-only."""',
+        "",
+        "    name: str",
+        "    low: int",
+        "    width: int",
+        "    access: str",
         "",
         "",
         "class Address(IntEnum):",
@@ -54,7 +65,18 @@ def python_source(registers: RegisterMap) -> str:
         if stored:
             value = sum((field.reset or 0) << field.low for field in stored)
             lines.append(f"    Address.{register.name}: 0x{value:X},")
-    lines += ["}", '"""Stored registers whose reset value does not depend on the decoder."""', ""]
+    lines += ["}", '"""Stored registers whose reset value does not depend on the decoder."""']
+    lines += ["", "FIELDS: dict[Address, tuple[FieldFacts, ...]] = {"]
+    for register in registers.registers:
+        facts = [
+            f'FieldFacts("{field.name}", {field.low}, {field.width}, "{ACCESS_NAMES[field.access]}")'
+            for field in register.fields
+        ]
+        if len(facts) == 1:
+            lines.append(f"    Address.{register.name}: ({facts[0]},),")
+        else:
+            lines += [f"    Address.{register.name}: (", *(f"        {fact}," for fact in facts), "    ),"]
+    lines += ["}", '"""Fields of each register, from bit 0 up; windows have none."""', ""]
     return "\n".join(lines)
 
 

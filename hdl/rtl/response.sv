@@ -115,9 +115,12 @@ module response #(
   end
 
   // ---- packets
-  logic [31:0] responses_q;  // responses of the packet before the one under way
-  logic packet_ends;
-  assign packet_ends = responses_per_packet_i != '0 && responses_q + 1 >= responses_per_packet_i;
+  // A FRAME goes into the packet of the answer that it announces: the host knows how many answers come, not how many
+  // FRAMEs. 0 responses a packet (never ends) also starts the count anew, after a host gave up in mid-packet.
+  logic [31:0] responses_q;  // answers of the packet before the one under way
+  logic counted, packet_ends;
+  assign counted = kind_q != qds1_pkg::KindFrame;
+  assign packet_ends = counted && responses_per_packet_i != '0 && responses_q + 1 >= responses_per_packet_i;
 
   always_ff @(posedge clk_i) begin
     shot_q <= 1'b0;
@@ -129,12 +132,13 @@ module response #(
       m_axis_tvalid <= start || words_left_q != '0;
       if (words_left_q != '0) begin
         words_left_q <= words_left_q - 1'b1;
-        if (words_left_q == 8'd1) responses_q <= packet_ends ? '0 : responses_q + 1;
+        if (words_left_q == 8'd1 && counted) responses_q <= packet_ends ? '0 : responses_q + 1;
       end else if (start) begin
         words_left_q <= length;
         shot_q <= start_correction && !start_token;
       end
     end
+    if (responses_per_packet_i == '0) responses_q <= '0;
 
     if (out_free) begin
       m_axis_tdata <= words_left_q != '0 ? word : {tag, length, kind};
