@@ -55,6 +55,7 @@ class DecoderFolder:
     Attributes:
         manifest: the validated decoder.yaml.
         path: folder of the manifest.
+        manifest_file: absolute path of the manifest.
         sources: absolute paths of the RTL, in compilation order.
     """
 
@@ -67,6 +68,7 @@ class DecoderFolder:
         file = path / MANIFEST_NAME if path.is_dir() else path
         self.manifest = _read(file)
         self.path = file.parent.resolve()
+        self.manifest_file = self.path / file.name
         self.sources = tuple(self._existing(source, "sources") for source in self.manifest.sources)
         if self.manifest.error_model is not None:
             self._existing(self.manifest.error_model, "error_model")

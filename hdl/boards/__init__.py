@@ -1,0 +1,1 @@
+"""Boards that a decoder can be built for, one folder each."""

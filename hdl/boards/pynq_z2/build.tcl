@@ -1,0 +1,230 @@
+# Builds the PYNQ overlay of the decoder beside this script: decoder.bit and decoder.hwh.
+#
+#     vivado -mode batch -source build.tcl
+#
+# settings.tcl, written with the project, holds everything that depends on the decoder. The steps: package the RTL as
+# an IP with its register map; a block design of processing system, AXI DMA in simple mode and decoder; a bitstream.
+
+set here [file dirname [file normalize [info script]]]
+source [file join $here settings.tcl]
+set work [file join $here build]
+set ip_folder [file join $work ip]
+
+# ---- the decoder as an IP
+
+proc package_decoder {} {
+    global here work ip_folder part top sources vlnv
+    create_project -force package_decoder [file join $work package] -part $part
+    foreach source $sources {
+        add_files -norecurse [file join $here $source]
+    }
+    foreach file [get_files *.sv] {
+        set_property file_type SystemVerilog $file
+    }
+    set_property top $top [current_fileset]
+    update_compile_order -fileset sources_1
+    lassign [split $vlnv :] vendor library name version
+    ipx::package_project -root_dir $ip_folder -vendor $vendor -library $library -taxonomy /UserIP \
+        -import_files -set_current true -force
+    set core [ipx::current_core]
+    set_property name $name $core
+    set_property version $version $core
+    set_property display_name "qtwin decoder" $core
+    set_property description "qds1 decoder with AXI4-Stream and AXI4-Lite" $core
+    foreach bus {s_axis m_axis s_axil} {
+        ipx::associate_bus_interfaces -busif $bus -clock clk_i $core
+    }
+    describe_registers $core
+    ipx::update_checksums $core
+    ipx::check_integrity $core
+    ipx::save_core $core
+    close_project
+}
+
+# The register map goes from here into the .hwh, and from there into PYNQ's register_map.
+proc describe_registers {core} {
+    global registers decoder_bytes
+    set map [ipx::get_memory_maps s_axil -of_objects $core]
+    set block [ipx::get_address_blocks -of_objects $map]
+    set_property range [expr {$decoder_bytes}] $block
+    foreach register $registers {
+        lassign $register name offset access fields
+        set object [ipx::add_register $name $block]
+        set_property address_offset $offset $object
+        set_property size 32 $object
+        set_property access $access $object
+        foreach field $fields {
+            lassign $field field_name low width field_access
+            set part_of [ipx::add_field $field_name $object]
+            set_property bit_offset $low $part_of
+            set_property bit_width $width $part_of
+            set_property access $field_access $part_of
+        }
+    }
+}
+
+# ---- the block design
+
+proc create_design {} {
+    global work ip_folder part overlay
+    create_project -force $overlay [file join $work project] -part $part
+    # With the board's files installed, DDR and pins are preset. Without them PYNQ's boot image has set both already.
+    set boards [get_board_parts -quiet *pynq-z2*]
+    if {[llength $boards] > 0} {
+        set_property board_part [lindex $boards end] [current_project]
+    }
+    set_property ip_repo_paths [list $ip_folder] [current_project]
+    update_ip_catalog
+    create_bd_design $overlay
+    create_cells [llength $boards]
+    connect_clocks_and_resets
+    connect_buses
+    assign_addresses
+    validate_bd_design
+    save_bd_design
+}
+
+proc create_cells {has_board} {
+    global clock_mhz vlnv decoder_cell dma_vlnv dma_cell dma_length_bits
+    set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 processing_system7_0]
+    apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config [list \
+        make_external "FIXED_IO, DDR" apply_board_preset [expr {$has_board ? 1 : 0}] \
+        Master Disable Slave Disable] $ps
+    set_property -dict [list \
+        CONFIG.PCW_USE_M_AXI_GP0 1 \
+        CONFIG.PCW_USE_S_AXI_HP0 1 \
+        CONFIG.PCW_EN_CLK0_PORT 1 \
+        CONFIG.PCW_EN_RST0_PORT 1 \
+        CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz] $ps
+    check_clock $ps
+    create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 reset_0
+    set dma [create_bd_cell -type ip -vlnv $dma_vlnv $dma_cell]
+    set_property -dict [list \
+        CONFIG.c_include_sg 0 \
+        CONFIG.c_sg_length_width $dma_length_bits \
+        CONFIG.c_include_mm2s_dre 0 \
+        CONFIG.c_include_s2mm_dre 0 \
+        CONFIG.c_m_axi_mm2s_data_width 32 \
+        CONFIG.c_m_axis_mm2s_tdata_width 32 \
+        CONFIG.c_m_axi_s2mm_data_width 32] $dma
+    create_bd_cell -type ip -vlnv $vlnv $decoder_cell
+    set control [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 control]
+    set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI 2] $control
+    set memory [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 memory]
+    set_property -dict [list CONFIG.NUM_SI 2 CONFIG.NUM_MI 1] $memory
+}
+
+# Latencies in ns are computed with the manifest's clock: a clock that the PLL cannot make is refused, not rounded.
+proc check_clock {ps} {
+    global clock_mhz
+    set actual [get_property CONFIG.PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ $ps]
+    if {abs($actual - $clock_mhz) > 0.001 * $clock_mhz} {
+        error "the processing system makes $actual MHz, not the $clock_mhz MHz of the decoder's manifest;\
+            compile the decoder with --clock-mhz $actual"
+    }
+}
+
+proc connect_clocks_and_resets {} {
+    global decoder_cell dma_cell
+    set clocked {
+        processing_system7_0/M_AXI_GP0_ACLK processing_system7_0/S_AXI_HP0_ACLK reset_0/slowest_sync_clk
+        control/aclk memory/aclk
+    }
+    lappend clocked $decoder_cell/clk_i
+    foreach pin {s_axi_lite_aclk m_axi_mm2s_aclk m_axi_s2mm_aclk} {
+        lappend clocked $dma_cell/$pin
+    }
+    foreach pin $clocked {
+        connect_bd_net [get_bd_pins processing_system7_0/FCLK_CLK0] [get_bd_pins $pin]
+    }
+    connect_bd_net [get_bd_pins processing_system7_0/FCLK_RESET0_N] [get_bd_pins reset_0/ext_reset_in]
+    foreach pin [list $decoder_cell/rst_ni $dma_cell/axi_resetn control/aresetn memory/aresetn] {
+        connect_bd_net [get_bd_pins reset_0/peripheral_aresetn] [get_bd_pins $pin]
+    }
+}
+
+proc connect_buses {} {
+    global decoder_cell dma_cell
+    foreach {from to} [list \
+        processing_system7_0/M_AXI_GP0 control/S00_AXI \
+        control/M00_AXI $dma_cell/S_AXI_LITE \
+        control/M01_AXI $decoder_cell/s_axil \
+        $dma_cell/M_AXI_MM2S memory/S00_AXI \
+        $dma_cell/M_AXI_S2MM memory/S01_AXI \
+        memory/M00_AXI processing_system7_0/S_AXI_HP0 \
+        $dma_cell/M_AXIS_MM2S $decoder_cell/s_axis \
+        $decoder_cell/m_axis $dma_cell/S_AXIS_S2MM] {
+        connect_bd_intf_net [get_bd_intf_pins $from] [get_bd_intf_pins $to]
+    }
+}
+
+proc assign_addresses {} {
+    global decoder_cell decoder_base decoder_bytes dma_cell dma_base dma_bytes
+    set space [get_bd_addr_spaces processing_system7_0/Data]
+    assign_bd_address -offset $dma_base -range $dma_bytes -target_address_space $space \
+        [get_bd_addr_segs $dma_cell/S_AXI_LITE/Reg]
+    assign_bd_address -offset $decoder_base -range $decoder_bytes -target_address_space $space \
+        [get_bd_addr_segs $decoder_cell/s_axil/*]
+    foreach side {Data_MM2S Data_S2MM} {
+        assign_bd_address -target_address_space [get_bd_addr_spaces $dma_cell/$side] \
+            [get_bd_addr_segs processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM]
+    }
+}
+
+# ---- the bitstream
+
+proc build_bitstream {} {
+    global overlay
+    set design [get_files $overlay.bd]
+    add_files -norecurse [make_wrapper -files $design -top]
+    set_property top ${overlay}_wrapper [current_fileset]
+    update_compile_order -fileset sources_1
+    launch_runs impl_1 -to_step write_bitstream -jobs 4
+    wait_on_run impl_1
+    if {[get_property PROGRESS [get_runs impl_1]] ne "100%"} {
+        error "implementation stopped: [get_property STATUS [get_runs impl_1]]; its log is in\
+            [get_property DIRECTORY [get_runs impl_1]]"
+    }
+    set slack [get_property STATS.WNS [get_runs impl_1]]
+    if {$slack < 0} {
+        error "timing is not met: worst slack $slack ns; compile the decoder with a lower --clock-mhz"
+    }
+    puts "worst slack: $slack ns"
+}
+
+# PYNQ takes both files by the same name. The bitstream goes last: where it is, the pair is whole.
+proc collect_overlay {} {
+    global here work overlay clock_mhz
+    set project [get_property DIRECTORY [current_project]]
+    set bit [file join [get_property DIRECTORY [get_runs impl_1]] ${overlay}_wrapper.bit]
+    set found [glob -nocomplain -directory $project -- \
+        $overlay.gen/sources_1/bd/$overlay/hw_handoff/$overlay.hwh \
+        $overlay.srcs/sources_1/bd/$overlay/hw_handoff/$overlay.hwh]
+    if {[llength $found] == 0} {
+        error "Vivado wrote no hardware handoff ($overlay.hwh) below $project"
+    }
+    write_handoff [lindex $found 0] [file join $here $overlay.hwh] $clock_mhz
+    file copy -force $bit [file join $here $overlay.bit]
+    puts "overlay: [file join $here $overlay.bit]"
+}
+
+# pynq 4.0.0 looks for the achieved clock under the name that it has on UltraScale+, and cannot do without it: on a
+# Zynq-7000 the handoff has no such parameter, so it is added to the processing system's.
+proc write_handoff {from to clock_mhz} {
+    set file [open $from r]
+    set text [read $file]
+    close $file
+    set added "<PARAMETER NAME=\"PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ\" VALUE=\"$clock_mhz\"/>"
+    if {![regexp -indices {MODTYPE="processing_system7".*?<PARAMETERS>} $text place]} {
+        error "$from names no processing_system7 with parameters"
+    }
+    set end [lindex $place 1]
+    set file [open $to w]
+    puts -nonewline $file [string range $text 0 $end]$added[string range $text [expr {$end + 1}] end]
+    close $file
+}
+
+package_decoder
+create_design
+build_bitstream
+collect_overlay

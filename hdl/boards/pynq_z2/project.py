@@ -1,0 +1,124 @@
+"""Writes the Vivado project of a decoder: its RTL under an AXI top, the settings, and the script that builds both files
+of a PYNQ overlay."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from hdl.boards.pynq_z2 import design
+from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
+from hdl.errors import ManifestError
+from hdl.registers.map import FIELDS
+
+HERE = Path(__file__).parent
+WRAPPER = HERE / "decoder_top_axi.v"
+SCRIPT = HERE / "build.tcl"
+SETTINGS = "settings.tcl"
+INSTANCE = "decoder_top u_decoder ("
+
+
+def write_project(decoder: DecoderFolder, output: Path) -> DecoderFolder:
+    """Write a self-contained project: `vivado -mode batch -source output/build.tcl` makes an overlay in it.
+
+    It is a decoder folder as well, with `decoder_top_axi` as its top, so that the same sources can be simulated.
+
+    Args:
+        decoder: any decoder folder with the ports of docs/decoders.md.
+        output: folder to create; one that already holds such a project is replaced, any other is left alone.
+
+    Raises:
+        ManifestError: `output` is a folder with something else in it.
+    """
+    if output.exists() and not (output / SETTINGS).is_file():
+        raise ManifestError(
+            f"{output} exists and is not a project for this board; name a folder that does not exist yet"
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
+        new = Path(scratch) / "new"
+        fill_project(decoder, new)
+        if output.exists():
+            output.rename(Path(scratch) / "old")
+        new.rename(output)
+    return DecoderFolder(output)
+
+
+def fill_project(decoder: DecoderFolder, folder: Path) -> None:
+    """Write the project's files into a folder that is new or empty; see `write_project`."""
+    sources = [_copied(decoder, source, folder) for source in decoder.sources]
+    (folder / WRAPPER.name).write_text(wrapper_source(decoder), encoding="utf-8")
+    sources.append(WRAPPER.name)
+    left_out = {"top", "sources", "parameters", "error_model", "table"}
+    manifest = decoder.manifest.model_dump(exclude=left_out, exclude_none=True)
+    manifest |= {"top": design.TOP, "sources": sources}
+    (folder / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
+    (folder / SETTINGS).write_text(_settings(decoder, sources), encoding="utf-8")
+    shutil.copyfile(SCRIPT, folder / SCRIPT.name)
+
+
+def wrapper_source(decoder: DecoderFolder) -> str:
+    """Text of decoder_top_axi.v around the decoder's own top and its parameters."""
+    manifest = decoder.manifest
+    values = ", ".join(f".{name}({value})" for name, value in sorted(manifest.parameters.items()))
+    instance = f"{manifest.top} #({values}) u_decoder (" if values else f"{manifest.top} u_decoder ("
+    return WRAPPER.read_text(encoding="utf-8").replace(INSTANCE, instance)
+
+
+def _copied(decoder: DecoderFolder, source: Path, folder: Path) -> str:
+    """Copy a source into the folder; its path there. Sources from elsewhere may share a name: they get a number."""
+    name = f"rtl/{decoder.sources.index(source):02}_{source.name}"
+    if source.is_relative_to(decoder.path):
+        name = str(source.relative_to(decoder.path))
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    return name
+
+
+def _settings(decoder: DecoderFolder, sources: list[str]) -> str:
+    """Text of settings.tcl: what build.tcl needs to know, as plain Tcl variables."""
+    manifest = decoder.manifest
+    values = {
+        "part": design.PART,
+        "clock_mhz": f"{manifest.clock_mhz:g}",
+        "vlnv": design.DECODER_VLNV,
+        "top": design.TOP,
+        "overlay": design.OVERLAY,
+        "decoder_cell": design.DECODER_NAME,
+        "decoder_base": f"{design.DECODER_BASE:#010x}",
+        "decoder_bytes": f"{design.DECODER_BYTES:#x}",
+        "dma_vlnv": design.DMA_VLNV,
+        "dma_cell": design.DMA_NAME,
+        "dma_base": f"{design.DMA_BASE:#010x}",
+        "dma_bytes": f"{design.DMA_BYTES:#x}",
+        "dma_length_bits": str(design.DMA_LENGTH_BITS),
+    }
+    lines = [
+        f"# The decoder {manifest.name} for a PYNQ-Z2. Written by qtwin; build.tcl reads it.",
+        *(f"set {name} {value}" for name, value in values.items()),
+        "set sources {",
+        *(f"    {{{source}}}" for source in sources),
+        "}",
+        "# name, offset, access, and the fields: name, lowest bit, bits, access",
+        "set registers {",
+        *_register_lines(),
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def register_access(accesses: list[str]) -> str:
+    """Access of a whole register from that of its fields."""
+    return accesses[0] if len(set(accesses)) == 1 else "read-write"
+
+
+def _register_lines() -> list[str]:
+    lines = []
+    for address, fields in FIELDS.items():
+        facts = " ".join(f"{{{field.name} {field.low} {field.width} {field.access}}}" for field in fields)
+        access = register_access([field.access for field in fields])
+        lines.append(f"    {{{address.name} {address.value:#05x} {access} {{{facts}}}}}")
+    return lines
