@@ -85,6 +85,40 @@ class RepeatingLink(Protocol):
         """Frames that were sent again since `Link.open`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How far a transfer came.
+
+    Attributes:
+        num_sent: words that the decoder took.
+        received: words that it gave.
+        ended: the last of these ended a packet (tlast).
+        idle: no word moved for the cycles that were allowed for that.
+    """
+
+    num_sent: int
+    received: Words
+    ended: bool
+    idle: bool
+
+
+class PacketLink(Link, Protocol):
+    """A simulated decoder whose streams are driven as a DMA engine drives them, a stretch of simulated time a call."""
+
+    def transfer(self, words: Words, capacity: int, *, idle_cycles: int, max_cycles: int) -> Transfer:
+        """Move words in both directions until both have ended, nothing moves, or the time is up.
+
+        Args:
+            words: to send; the last one with tlast. None leaves the input alone.
+            capacity: room for words received, filled until it is full or tlast; 0 holds the output back.
+            idle_cycles: clock cycles without a word after which to give up.
+            max_cycles: clock cycles after which to return in any case, to be called again with what is left.
+
+        Raises:
+            LinkLostError: the simulation went away.
+        """
+
+
 class OpenedLink:
     """Context manager around a link: closes it in good order, or aborts it when the block raises."""
 

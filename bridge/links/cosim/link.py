@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from bridge.errors import DecoderSilentError, LinkError, LinkLostError, LinkOpenError, RegisterError
-from bridge.links.base import Deadlines, LinkInfo, Words
+from bridge.links.base import Deadlines, LinkInfo, Transfer, Words
 from bridge.links.cosim import wire
 from bridge.links.cosim.simulate import build_simulation
-from bridge.links.cosim.wire import Frame, Operation, Result
+from bridge.links.cosim.wire import Ended, Frame, Operation, Result
 from hdl.build import cocotb_environment, simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
@@ -73,6 +73,14 @@ class CocotbLink:
                 "cycles; check s_axis_tready, m_axis_tvalid and the response path"
             )
         return reply.words.astype(np.uint32)
+
+    def transfer(self, words: Words, capacity: int, *, idle_cycles: int, max_cycles: int) -> Transfer:
+        """See `PacketLink.transfer`."""
+        reply = self._ask(
+            Operation.TRANSFER, capacity, idle_cycles, words, self._deadlines.exchange_s, third=max_cycles
+        )
+        ended, idle = bool(reply.second & Ended.PACKET), bool(reply.second & Ended.IDLE)
+        return Transfer(reply.first, reply.words.astype(np.uint32), ended, idle)
 
     def read_register(self, address: int) -> int:
         """See `Link.read_register`."""
@@ -139,12 +147,14 @@ class CocotbLink:
         self.abort()
         raise LinkOpenError(message)
 
-    def _ask(self, operation: Operation, first: int, second: int, words: object, deadline_s: float) -> Frame:
+    def _ask(
+        self, operation: Operation, first: int, second: int, words: object, deadline_s: float, third: int = 0
+    ) -> Frame:
         if self._connection is None:
             raise LinkError("the link is not open; call open() first")
         try:
             self._connection.settimeout(deadline_s)
-            wire.send(self._connection, operation, first, second, words)
+            wire.send(self._connection, operation, first, second, words, third)
         except OSError as error:
             raise self._lost(operation.name) from error
         return self._reply(operation.name, deadline_s)

@@ -13,7 +13,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotb_bus.drivers.amba import AXI4LiteMaster, AXIProtocolError
 
 from bridge.links.cosim import wire
-from bridge.links.cosim.wire import Operation, Result
+from bridge.links.cosim.wire import Ended, Operation, Result
 from qds1 import Kind, split_header
 
 SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
@@ -48,6 +48,9 @@ async def _serve(decoder: "SimulatedDecoder", connection: socket.socket, frame: 
             wire.send(connection, Result.SILENT, answers, taken)
         else:
             wire.send(connection, Result.DONE, words=words)
+    elif frame.code == Operation.TRANSFER:
+        taken, flags, words = await decoder.transfer(frame.words.tolist(), frame.first, frame.second, frame.third)
+        wire.send(connection, Result.DONE, taken, flags, words=words)
     elif frame.code == Operation.RESET:
         await decoder.reset()
         wire.send(connection, Result.DONE)
@@ -129,6 +132,45 @@ class SimulatedDecoder:
         valid.value = 0
         dut.m_axis_tready.value = 0
         return answers, sent, received
+
+    async def transfer(
+        self, words: list[int], capacity: int, idle_limit: int, max_cycles: int
+    ) -> tuple[int, Ended, list[int]]:
+        """Drive both streams as a DMA does; returns (words taken, how it ended, words received)."""
+        dut = self._dut
+        valid, data, last, ready = dut.s_axis_tvalid, dut.s_axis_tdata, dut.s_axis_tlast, dut.s_axis_tready
+        received: list[int] = []
+        sent = idle = 0
+        num_words = len(words)
+        ended = False
+        receiving = capacity > 0
+        dut.m_axis_tready.value = int(receiving)
+        valid.value = int(num_words > 0)
+        if words:
+            data.value = words[0]
+            last.value = int(num_words == 1)
+        for _ in range(max_cycles):
+            if (sent == num_words and not receiving) or idle >= idle_limit:
+                break
+            await self._rising  # the values read now are those just before the edge
+            idle += 1
+            if sent < num_words and ready.value:
+                sent += 1
+                idle = 0
+                if sent < num_words:
+                    data.value = words[sent]
+                    last.value = int(sent + 1 == num_words)
+                else:
+                    valid.value = 0
+            if receiving and dut.m_axis_tvalid.value:
+                received.append(int(dut.m_axis_tdata.value))
+                idle = 0
+                ended = bool(dut.m_axis_tlast.value)
+                receiving = not ended and len(received) < capacity
+                dut.m_axis_tready.value = int(receiving)
+        valid.value = 0
+        dut.m_axis_tready.value = 0
+        return sent, (Ended.PACKET if ended else Ended(0)) | (Ended.IDLE if idle >= idle_limit else Ended(0)), received
 
     async def read_register(self, address: int) -> int:
         """AXI4-Lite read."""

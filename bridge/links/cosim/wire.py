@@ -3,17 +3,17 @@
 import socket
 import struct
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 import numpy as np
 from numpy.typing import NDArray
 
-HEAD = struct.Struct("<IIII")
-"""Operation or result, first argument, second argument, words that follow."""
+HEAD = struct.Struct("<IIIII")
+"""Operation or result, three arguments, words that follow."""
 
 
 class Operation(IntEnum):
-    """What the host asks for; `first` and `second` are the arguments."""
+    """What the host asks for; `first`, `second` and `third` are the arguments."""
 
     EXCHANGE = 1
     """Send the words; first = answers to wait for, second = idle clock cycles allowed."""
@@ -23,17 +23,26 @@ class Operation(IntEnum):
     """Write `second` to the register at byte address `first`."""
     RESET = 4
     FINISH = 5
+    TRANSFER = 6
+    """Drive the streams as a DMA does; first = room for words, second = idle cycles allowed, third = most cycles."""
 
 
 class Result(IntEnum):
     """How it went."""
 
     DONE = 0
-    """EXCHANGE: the words are the answers. READ: first = value."""
+    """EXCHANGE: the words are the answers. READ: first = value. TRANSFER: first = words taken, second: `Ended`."""
     SILENT = 1
     """EXCHANGE: first = answers that came, second = words that were taken."""
     REFUSED = 2
     """A register access: first = AXI response, or NO_RESPONSE."""
+
+
+class Ended(IntFlag):
+    """How a TRANSFER ended."""
+
+    PACKET = 1
+    IDLE = 2
 
 
 NO_RESPONSE = 0xFFFF_FFFF
@@ -46,13 +55,16 @@ class Frame:
     code: int
     first: int
     second: int
+    third: int
     words: NDArray[np.uint32]
 
 
-def send(connection: socket.socket, code: int, first: int = 0, second: int = 0, words: object = ()) -> None:
+def send(
+    connection: socket.socket, code: int, first: int = 0, second: int = 0, words: object = (), third: int = 0
+) -> None:
     """Write one frame; raises OSError when the other end is gone."""
     payload = np.asarray(words, dtype="<u4")
-    connection.sendall(HEAD.pack(code, first, second, payload.size) + payload.tobytes())
+    connection.sendall(HEAD.pack(code, first, second, third, payload.size) + payload.tobytes())
 
 
 def receive(connection: socket.socket) -> Frame:
@@ -62,8 +74,8 @@ def receive(connection: socket.socket) -> Frame:
         EOFError: the other end closed the connection.
         TimeoutError: the socket's own timeout passed.
     """
-    code, first, second, num_words = HEAD.unpack(_exactly(connection, HEAD.size))
-    return Frame(code, first, second, np.frombuffer(_exactly(connection, 4 * num_words), dtype="<u4"))
+    code, first, second, third, num_words = HEAD.unpack(_exactly(connection, HEAD.size))
+    return Frame(code, first, second, third, np.frombuffer(_exactly(connection, 4 * num_words), dtype="<u4"))
 
 
 def _exactly(connection: socket.socket, num_bytes: int) -> bytes:

@@ -183,6 +183,42 @@ int qtwin_exchange(void* handle, const uint32_t* words, size_t num_words, size_t
     return result;
 }
 
+// Drives both streams as a DMA engine does: `words` with tlast on the last one, and up to `capacity` words back until
+// tlast. Returns when both have ended, after `idle_cycles` without a word, or after `max_cycles`; the words that came are
+// fetched with qtwin_received.
+void qtwin_transfer(void* handle, const uint32_t* words, size_t num_words, size_t capacity, uint64_t idle_cycles,
+                    uint64_t max_cycles, size_t* sent_out, int* ended_out, int* idle_out) {
+    auto* decoder = static_cast<Decoder*>(handle);
+    auto* top = decoder->top.get();
+    size_t sent = 0;
+    uint64_t idle = 0;
+    bool ended = capacity == 0;
+    decoder->received.clear();
+    for (uint64_t cycle = 0; cycle < max_cycles && idle < idle_cycles; ++cycle) {
+        const bool receiving = !ended && decoder->received.size() < capacity;
+        if (sent == num_words && !receiving) break;
+        top->s_axis_tvalid = sent < num_words;
+        top->s_axis_tdata = sent < num_words ? words[sent] : 0;
+        top->s_axis_tlast = sent + 1 == num_words;
+        top->m_axis_tready = receiving;
+        decoder->settle();
+        const bool sends = top->s_axis_tvalid && top->s_axis_tready;
+        const bool receives = receiving && top->m_axis_tvalid;
+        if (receives) {
+            decoder->received.push_back(top->m_axis_tdata);
+            ended = top->m_axis_tlast;
+        }
+        decoder->rising_edge();
+        sent += sends;
+        idle = sends || receives ? 0 : idle + 1;
+    }
+    top->s_axis_tvalid = 0;
+    top->m_axis_tready = 0;
+    *sent_out = sent;
+    *ended_out = capacity != 0 && ended;
+    *idle_out = idle >= idle_cycles;
+}
+
 size_t qtwin_received(void* handle, uint32_t* words, size_t capacity) {
     const auto& received = static_cast<Decoder*>(handle)->received;
     const size_t count = received.size() < capacity ? received.size() : capacity;

@@ -123,6 +123,7 @@ def load_library(path: Path) -> ctypes.CDLL:
     handle, size = ctypes.c_void_p, ctypes.c_size_t
     words = ctypes.POINTER(ctypes.c_uint32)
     size_out = ctypes.POINTER(ctypes.c_size_t)
+    int_out = ctypes.POINTER(ctypes.c_int)
     signatures: dict[str, tuple[object, list[object]]] = {
         "qtwin_open": (handle, [ctypes.c_char_p]),
         "qtwin_close": (None, [handle]),
@@ -132,6 +133,10 @@ def load_library(path: Path) -> ctypes.CDLL:
         "qtwin_exchange": (
             ctypes.c_int,
             [handle, words, size, size, ctypes.c_uint64, ctypes.c_double, size_out, size_out],
+        ),
+        "qtwin_transfer": (
+            None,
+            [handle, words, size, size, ctypes.c_uint64, ctypes.c_uint64, size_out, int_out, int_out],
         ),
         "qtwin_received": (size, [handle, words, size]),
         "qtwin_write_register": (ctypes.c_int, [handle, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, RegisterError
-from bridge.links.base import Deadlines, LinkInfo, Words
+from bridge.links.base import Deadlines, LinkInfo, Transfer, Words
 from bridge.links.verilated.library import build_library, decoder_design, load_library
 from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
@@ -65,9 +65,25 @@ class VerilatedLink:
                 f"{taken.value} of {sent.size} words, then nothing for {waited}; "
                 "check s_axis_tready, m_axis_tvalid and the response path"
             )
-        received = np.empty(library.qtwin_received(handle, None, 0), dtype=np.uint32)
-        library.qtwin_received(handle, received.ctypes.data_as(UINT32_POINTER), received.size)
-        return received
+        return self._received()
+
+    def transfer(self, words: Words, capacity: int, *, idle_cycles: int, max_cycles: int) -> Transfer:
+        """See `PacketLink.transfer`."""
+        library, handle = self._opened()
+        sent = np.ascontiguousarray(words, dtype=np.uint32)
+        taken, ended, idle = ctypes.c_size_t(), ctypes.c_int(), ctypes.c_int()
+        library.qtwin_transfer(
+            handle,
+            sent.ctypes.data_as(UINT32_POINTER),
+            sent.size,
+            capacity,
+            idle_cycles,
+            max_cycles,
+            ctypes.byref(taken),
+            ctypes.byref(ended),
+            ctypes.byref(idle),
+        )
+        return Transfer(taken.value, self._received(), bool(ended.value), bool(idle.value))
 
     def read_register(self, address: int) -> int:
         """See `Link.read_register`."""
@@ -101,6 +117,12 @@ class VerilatedLink:
     def abort(self) -> None:
         """See `Link.abort`."""
         self.close()
+
+    def _received(self) -> Words:
+        library, handle = self._opened()
+        received = np.empty(library.qtwin_received(handle, None, 0), dtype=np.uint32)
+        library.qtwin_received(handle, received.ctypes.data_as(UINT32_POINTER), received.size)
+        return received
 
     def _opened(self) -> tuple[ctypes.CDLL, int]:
         if self._library is None or self._handle is None:
