@@ -57,6 +57,34 @@ def serve_uart(
             port.serve(stopped.is_set)
 
 
+def serve_pynq(
+    settings: LoopSettings,
+    backend_id: str | None,
+    twin_choice: TwinChoice,
+    address: str,
+    simulator: str,
+    overlay: Path | None,
+) -> None:
+    """A PYNQ board with the decoder behind an AXI DMA, until SIGINT or SIGTERM."""
+    from bridge.boards.pynq.board import BoardSettings, running_board
+
+    console, errors = Console(), Console(stderr=True)
+    with one_message(errors):
+        folder = board_decoder(settings, backend_id, twin_choice)
+        errors.print(f"building {folder.manifest.name} behind an AXI DMA (once per content)", highlight=False)
+        with (
+            running_board(BoardSettings(folder, address, simulator, overlay)) as bitstream,
+            stop_signals() as stopped,
+        ):
+            console.print(f"board: {address}", highlight=False)
+            console.print(f"decoder: {folder.path}", highlight=False, soft_wrap=True)
+            console.print(f"overlay: {bitstream}", highlight=False, soft_wrap=True)
+            console.print(
+                f"use it: qtwin loop --decoder {folder.path} --link pynq:{address}", highlight=False, soft_wrap=True
+            )
+            stopped.wait()
+
+
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set, in place of what they did before."""

@@ -18,7 +18,8 @@ MAY_IMPORT = {
 ONLY_IN = {
     "cocotb": ("bridge/links/cosim", "bridge/testbench", "cocotb_tests", "hdl/simulation.py"),
     "serial": ("bridge/links", "tests", "qtwin"),
-    "pynq": ("bridge/links", "tests"),
+    "pynq": ("bridge/links/pynq", "tests"),
+    "grpc": ("bridge/links/pynq", "bridge/boards/pynq", "tests"),
     "jwt": ("twin/gateway", "tests"),
     "fastapi": ("twin/api", "twin/gateway", "twin/app.py", "twin/lifespan.py", "twin/serve.py", "tests"),
     "sqlalchemy": ("twin/store", "tests"),

@@ -24,6 +24,16 @@ def board(
     clocks_per_bit: Annotated[
         int, typer.Option(help="--uart: clock cycles of a bit; fewer simulate faster.", min=4, max=4096)
     ] = 16,
+    address: Annotated[
+        str, typer.Option(help="--pynq: IP address to serve on, or unix:PATH; the port is PYNQ.remote's, 7967.")
+    ] = "127.0.0.1",
+    simulator: Annotated[
+        str, typer.Option(help="--pynq: verilated (fast), or verilator or icarus for a cocotb simulation.")
+    ] = "verilated",
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="--pynq: folder for decoder.bit and decoder.hwh; default: in the decoder's folder."),
+    ] = None,
     url: Url = None,
     email: Email = "admin@qcraft.local",
     password: Password = None,
@@ -34,13 +44,11 @@ def board(
     needed with the path of a decoder.
     """
     from bridge.loop import LoopSettings
-    from qtwin.boards import serve_uart
+    from qtwin.boards import serve_pynq, serve_uart
     from qtwin.loops import TwinChoice
 
     if uart == pynq:
         raise typer.BadParameter("say which board: --uart or --pynq")
-    if pynq:
-        raise typer.BadParameter("--pynq is not in this build; --uart is")
     settings = LoopSettings(
         decoder=decoder,
         code=code,
@@ -49,4 +57,7 @@ def board(
         basis=basis,
         noise=noise,
     )
+    if pynq:
+        serve_pynq(settings, backend, TwinChoice(url, email, password), address, simulator, overlay)
+        return
     serve_uart(settings, backend, TwinChoice(url, email, password), port, clocks_per_bit)

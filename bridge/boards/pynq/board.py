@@ -1,0 +1,139 @@
+"""Builds the simulated board of a decoder and serves it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from bridge.boards.pynq.logic import Logic, LogicLimits
+from bridge.boards.pynq.memory import Memory
+from bridge.boards.pynq.overlay import simulated_overlay, write_overlay
+from bridge.boards.pynq.services import board_services
+from bridge.boards.pynq.system import Files
+from bridge.errors import LinkOpenError
+from bridge.links.base import Deadlines, OpenedLink, PacketLink
+from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME, overlay_folder
+from hdl.boards.pynq_z2.project import SCRIPT, WRAPPER, fill_project
+from hdl.build import cached_build
+from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
+from hdl.errors import HdlError
+
+PYNQ_PORT = 7967
+"""PYNQ.remote's port; the client knows no other."""
+NUM_THREADS = 8
+STOP_S = 0.5
+MESSAGE_BYTES = 16 << 20
+SIMULATORS = ("verilated", "verilator", "icarus")
+"""The RTL as a shared library, or in a cocotb simulation with one of two simulators."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """What to simulate and where.
+
+    Attributes:
+        decoder: any decoder's folder.
+        address: IP address to serve on, or unix:PATH. The port is PYNQ.remote's.
+        simulator: one of `SIMULATORS`.
+        overlay: folder for decoder.bit and decoder.hwh; None = `pynq_z2_simulated` in the decoder's folder.
+    """
+
+    decoder: DecoderFolder
+    address: str = "127.0.0.1"
+    simulator: str = "verilated"
+    overlay: Path | None = None
+    limits: LogicLimits = field(default_factory=LogicLimits)
+
+
+@contextmanager
+def running_board(settings: BoardSettings) -> Iterator[Path]:
+    """Serve a board while the block runs; gives the path of its decoder.bit.
+
+    Raises:
+        LinkOpenError: the address is taken or not ours, the overlay cannot be made or written, pynq is missing, or the
+            RTL cannot be simulated.
+    """
+    try:
+        project = board_project(settings.decoder)
+        overlay = simulated_overlay(project)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
+    folder = settings.overlay or settings.decoder.path / overlay_folder(SIMULATED_BOARD_NAME)
+    _check_free(settings.address)
+    rtl = _rtl_link(project, settings)
+    with OpenedLink(rtl) as opened:
+        memory = Memory()
+        logic = Logic(rtl, memory, settings.limits)
+        services = board_services(Files(logic, overlay, opened.info.simulator or ""), logic, memory)
+        try:
+            bitstream = write_overlay(overlay, folder)
+        except OSError as error:
+            raise LinkOpenError(f"cannot write the overlay: {error}; name another folder with --overlay") from error
+        server = _server(services, settings.address)
+        try:
+            yield bitstream
+        finally:
+            server.stop(STOP_S).wait()
+
+
+def board_project(decoder: DecoderFolder) -> DecoderFolder:
+    """The decoder under its AXI top, written once per content."""
+    key = {
+        "what": "pynq_z2 project",
+        "manifest": decoder.manifest.model_dump(mode="json"),
+        "sources": [*decoder.sources, WRAPPER, SCRIPT],
+    }
+    return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, folder)) / MANIFEST_NAME)
+
+
+def _rtl_link(project: DecoderFolder, settings: BoardSettings) -> PacketLink:
+    deadlines = Deadlines()
+    if settings.simulator == "verilated":
+        from bridge.links.verilated import VerilatedLink
+
+        return VerilatedLink(project, deadlines)
+    if settings.simulator in SIMULATORS:
+        from bridge.links.cosim import CocotbLink
+
+        return CocotbLink(project, settings.simulator, deadlines)
+    raise LinkOpenError(f"there is no simulator {settings.simulator!r}: expected one of {', '.join(SIMULATORS)}")
+
+
+def _server(services: list[grpc.GenericRpcHandler], address: str) -> grpc.Server:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it would print what is said better below
+    options = [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ]
+    server = grpc.server(ThreadPoolExecutor(NUM_THREADS), options=options)
+    server.add_generic_rpc_handlers(services)
+    try:
+        port = server.add_insecure_port(f"{address}:{PYNQ_PORT}")
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise LinkOpenError(
+            f"cannot listen on {address}:{PYNQ_PORT}: it is in use, or not an address of this machine; "
+            "choose another with --address, for example 127.0.0.2 or unix:/tmp/board"
+        )
+    server.start()
+    return server
+
+
+def _check_free(address: str) -> None:
+    """gRPC takes a Unix socket over from whoever listens on it: look first."""
+    if not address.startswith("unix:"):
+        return
+    path = f"{address.removeprefix('unix:')}:{PYNQ_PORT}"
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return
+    raise LinkOpenError(f"another board listens on {path}; stop it, or choose another --address")
