@@ -78,8 +78,15 @@ def _faulty(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines
     return FaultyLink(make_link(inner, decoder, problem, deadlines), options, generator)
 
 
+def _pynq(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
+    from bridge.links.pynq import PynqLink
+
+    del problem
+    return PynqLink(_rtl(decoder), argument, deadlines)
+
+
 LINKS: Mapping[str, LinkMaker] = MappingProxyType(
-    {"software": _software, "verilated": _verilated, "cocotb": _cocotb, "uart": _uart, "faulty": _faulty},
+    {"software": _software, "verilated": _verilated, "cocotb": _cocotb, "uart": _uart, "pynq": _pynq, "faulty": _faulty},
 )
 
 

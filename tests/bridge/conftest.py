@@ -11,7 +11,7 @@ from hdl.errors import ToolMissingError
 from tests.bridge.boards import RunningBoard, running_board
 from tests.bridge.memory import Memory, sampled_memory
 
-LINK_NAMES = ("software", "verilated", "cocotb:verilator", "cocotb:icarus", "uart")
+LINK_NAMES = ("software", "verilated", "cocotb:verilator", "cocotb:icarus", "uart", "pynq:simulated")
 
 
 @pytest.fixture(scope="session")

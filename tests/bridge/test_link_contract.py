@@ -116,7 +116,7 @@ def test_waiting_for_more_answers_than_shots_ends_with_a_count(fresh_link: Link,
         fresh_link.exchange(memory.words[:2].ravel(), 3)
 
 
-@pytest.mark.parametrize("name", ["software", "verilated", "cocotb:verilator", "uart"])
+@pytest.mark.parametrize("name", ["software", "verilated", "cocotb:verilator", "uart", "pynq:simulated"])
 def test_link_that_is_closed_refuses_words(name: str, memory: Memory, request: pytest.FixtureRequest) -> None:
     if name == "uart":
         name = f"uart:{request.getfixturevalue('spare_board').path}"

@@ -1,0 +1,198 @@
+"""The driver of a decoder on a PYNQ board: registers by name, shots by DMA. Runs on the board or on a host alike.
+
+Importing this module imports pynq and binds `DecoderIP`. For a remote board set PYNQ_REMOTE_DEVICES to its address
+first, as pynq wants it; the link does so by itself.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+from pynq import DefaultIP, allocate
+
+from bridge.errors import DecoderSilentError, LinkError, ProtocolError
+from bridge.links.base import Words
+from hdl.boards.pynq_z2 import design
+from hdl.registers.map import Address
+from qds1 import Kind, correction_words, split_header
+
+DMA_RESET = 1 << 2
+SMALLEST_BUFFER_WORDS = 1024
+LONGEST_OTHER_ANSWER_WORDS = 3
+"""FAULT and DATA."""
+MAX_TRANSFER_BYTES = (1 << design.DMA_LENGTH_BITS) - 1
+
+
+class DecoderIP(DefaultIP):  # type: ignore[misc]
+    """The decoder's registers: `register_map` by name, `read` and `write` by address."""
+
+    bindto = (design.DECODER_VLNV,)
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        super().__init__(description=description)
+
+    @property
+    def graph_hash(self) -> int:
+        """Hash of the decoding graph that the decoder was compiled for."""
+        return int(self.read(Address.GRAPH_HASH))
+
+    @property
+    def num_observables(self) -> int:
+        """Observable flips in each CORRECTION."""
+        return int(self.read(Address.NUM_OBSERVABLES))
+
+    @property
+    def window(self) -> int:
+        """Rounds of a decoding window; 0 = whole shots."""
+        return int(self.read(Address.WINDOW))
+
+
+class DecoderBoard:
+    """The decoder and the DMA of a loaded overlay, as one thing that takes words and gives answers.
+
+    Attributes:
+        decoder: registers.
+        dma: pynq's own driver.
+    """
+
+    def __init__(self, overlay: Any) -> None:
+        """overlay: a pynq Overlay of hdl/boards/pynq_z2.
+
+        Raises:
+            LinkError: it has no such decoder or no such DMA.
+        """
+        found = {name: facts["type"] for name, facts in overlay.ip_dict.items() if "type" in facts}
+        if found.get(design.DECODER_NAME) != design.DECODER_VLNV or found.get(design.DMA_NAME) != design.DMA_VLNV:
+            raise LinkError(
+                f"the overlay {overlay.bitfile_name} has {', '.join(found) or 'no blocks'}, expected "
+                f"{design.DECODER_NAME} ({design.DECODER_VLNV}) and {design.DMA_NAME} ({design.DMA_VLNV}); "
+                "build it with hdl/boards/pynq_z2"
+            )
+        self._overlay = overlay
+        self.decoder: DecoderIP = getattr(overlay, design.DECODER_NAME)
+        self.dma = getattr(overlay, design.DMA_NAME)
+        self._correction_words = correction_words(self.decoder.num_observables)
+        self._has_frames = self.decoder.window != 0
+        self._buffers: dict[tuple[str, int], Any] = {}
+        self._answers_per_packet = 0
+        self._stopped = False
+
+    def exchange(self, words: Words, num_answers: int, timeout_s: float = 10.0) -> Words:
+        """Send whole messages in one transfer and collect the answers in another.
+
+        Args:
+            words: uint32, one axis: whole qds1 messages.
+            num_answers: answers to wait for, FRAMEs not counted. The decoder ends its packet with the last of them.
+            timeout_s: wall clock for all of it.
+
+        Returns:
+            uint32, one axis: the answers in the order they came.
+
+        Raises:
+            DecoderSilentError: not every answer came in time. The DMA is stopped in mid-packet: `reset` is needed.
+            ProtocolError: the DMA stopped for an error, such as answers longer than they can be.
+            LinkError: too much for one transfer.
+        """
+        if self._stopped:
+            raise LinkError("the DMA was stopped in mid-packet; reset the link before the next exchange")
+        deadline = time.monotonic() + timeout_s
+        receiving = self._start_receiving(words, num_answers) if num_answers else None
+        if words.size:
+            self._start_sending(words)
+        try:
+            if words.size:
+                self._wait(self.dma.sendchannel, deadline)
+            if receiving is None:
+                return np.zeros(0, dtype=np.uint32)
+            self._wait(self.dma.recvchannel, deadline)
+        except (RuntimeError, TimeoutError) as error:
+            came = self._stop(receiving)
+            raise DecoderSilentError(
+                f"the decoder gave {came} of {num_answers} answers to {words.size} words, then nothing: {error}"
+            ) from error
+        return np.array(receiving[: self.dma.recvchannel.transferred // words.itemsize], dtype=np.uint32)
+
+    def write_register(self, address: int, value: int) -> None:
+        """Write a register; RESPONSES_PER_PACKET is set again by the next exchange."""
+        self.decoder.write(address, value)
+        if address == Address.RESPONSES_PER_PACKET:
+            self._answers_per_packet = 0
+
+    def reset(self) -> None:
+        """Download again: decoder and DMA as after power-on."""
+        self._overlay.download()
+        for channel in (self.dma.sendchannel, self.dma.recvchannel):
+            channel.start()
+        self._answers_per_packet = 0
+        self._stopped = False
+
+    def free(self) -> None:
+        """Give the buffers back; they are made anew when needed."""
+        for buffer in self._buffers.values():
+            buffer.freebuffer()
+        self._buffers.clear()
+
+    def _start_receiving(self, words: Words, num_answers: int) -> Any:
+        room = num_answers * max(self._correction_words, LONGEST_OTHER_ANSWER_WORDS)
+        if self._has_frames:  # at most one for each message, of at least two words, that is sent
+            room += words.size // 2 * (self._correction_words + 1)
+        buffer = self._buffer("receive", room)
+        buffer[:] = 0  # where words stop, if the answers do
+        buffer.flush()
+        if num_answers != self._answers_per_packet:
+            self.decoder.write(Address.RESPONSES_PER_PACKET, num_answers)
+            self._answers_per_packet = num_answers
+        self.dma.recvchannel.transfer(buffer)
+        return buffer
+
+    def _start_sending(self, words: Words) -> None:
+        buffer = self._buffer("send", words.size)
+        buffer[: words.size] = words
+        self.dma.sendchannel.transfer(buffer, nbytes=words.nbytes)
+
+    def _buffer(self, role: str, num_words: int) -> Any:
+        """A buffer with room for so many words; few sizes, because a whole buffer is moved between host and board."""
+        size = max(SMALLEST_BUFFER_WORDS, 1 << (num_words - 1).bit_length())
+        if 4 * size > MAX_TRANSFER_BYTES:
+            raise LinkError(f"{num_words} words are too many for one DMA transfer; exchange fewer shots at a time")
+        if (role, size) not in self._buffers:
+            self._buffers[role, size] = allocate(size, np.uint32, target=self._overlay.device)
+        return self._buffers[role, size]
+
+    def _wait(self, channel: Any, deadline: float) -> None:
+        while not channel.idle:
+            if channel.error:
+                self._fail(channel)
+            if time.monotonic() > deadline:
+                raise TimeoutError("the DMA did not finish in time")
+        channel.wait()
+
+    def _fail(self, channel: Any) -> None:
+        """Say what pynq makes of the error bits."""
+        try:
+            channel.wait()
+        except RuntimeError as error:
+            self._stop(None)
+            where = (
+                "sending" if channel is self.dma.sendchannel else "receiving (or the answers are longer than expected)"
+            )
+            raise ProtocolError(f"the DMA stopped while {where}: {error}; reset the link") from error
+
+    def _stop(self, receiving: Any) -> int:
+        """Reset the DMA, which is all that stops it, and count the answers that are in memory."""
+        self._stopped = True
+        self.dma.mmio.write(0, DMA_RESET)
+        if receiving is None:
+            return 0
+        receiving.invalidate()
+        return _count_answers(np.array(receiving, dtype=np.uint32))
+
+
+def _count_answers(words: Words) -> int:
+    """Whole answers at the start of a buffer that was zero."""
+    position = count = 0
+    while position < words.size and words[position]:
+        kind, num_payload_words, _ = split_header(int(words[position]))
+        position += 1 + num_payload_words
+        count += kind != Kind.FRAME and position <= words.size
+    return count

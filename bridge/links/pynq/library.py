@@ -1,0 +1,136 @@
+"""Imports the unmodified pynq, whatever it says meanwhile, and opens a board with a deadline on every call."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from bridge.errors import LinkOpenError
+
+REMOTE_VARIABLE = "PYNQ_REMOTE_DEVICES"
+KNOWN_WARNINGS = (
+    (DeprecationWarning, r"pkg_resources is deprecated as an API"),
+    (DeprecationWarning, r"The `json` method is deprecated"),
+    (ResourceWarning, r"unclosed file .*_current_metadata\.pkl"),
+)
+"""What pynq 4.0.0 and pynqutils warn of, about libraries that they use; none of it concerns their user."""
+
+
+def remote_address() -> str | None:
+    """The first board that the environment names, None when it names none."""
+    return os.environ.get(REMOTE_VARIABLE, "").split(",")[0].strip() or None
+
+
+@contextmanager
+def without_known_warnings() -> Iterator[None]:
+    """No warnings that pynq is known for; any other is shown."""
+    with warnings.catch_warnings():
+        for category, message in KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message, category=category)
+        yield
+
+
+def import_pynq(address: str | None) -> Any:
+    """The pynq package.
+
+    Args:
+        address: of the remote board that will be opened, None for the board that this program runs on.
+
+    Raises:
+        LinkOpenError: pynq is not installed, or does not work in this environment.
+    """
+    if find_spec("pynq") is None:
+        raise LinkOpenError("pynq is not installed here; pip install 'qtwin[pynq]'")
+    saved = os.environ.get(REMOTE_VARIABLE)
+    if address is not None:
+        os.environ[REMOTE_VARIABLE] = address  # decides during the import which classes drive interrupts and pins
+    try:
+        with without_known_warnings():
+            import pynq
+            import pynq.lib.dma
+    except (ImportError, AttributeError, RuntimeError) as error:
+        raise LinkOpenError(
+            f"pynq cannot be imported: {error}; it needs numpy before 2.0 (pip install 'numpy<2')"
+        ) from error
+    finally:
+        if address is not None and saved is None:
+            del os.environ[REMOTE_VARIABLE]
+        elif saved is not None:
+            os.environ[REMOTE_VARIABLE] = saved
+    return pynq
+
+
+def forget_last_board(pynq: Any, *, remote: bool) -> None:
+    """Drop what pynq keeps of an earlier overlay and would take for the next one's.
+
+    These are the clock registers of the first board that a process had, and the description of the last overlay of any
+    process, in files that a process which was killed may have left half-written. On a board itself the latter stays as
+    long as it can be read: it says how to shut down what is running there.
+    """
+    from pynq.pl_server import global_state
+
+    if "_real_instance" in vars(pynq.Clocks):
+        del pynq.Clocks._real_instance
+    if remote:
+        global_state.clear_global_state()
+    elif global_state.global_state_file_exists():
+        try:
+            global_state.load_global_state()
+        except ValueError:
+            global_state.clear_global_state()
+
+
+def remote_device(address: str, deadline_s: float) -> Any:
+    """A board that runs PYNQ.remote.
+
+    Args:
+        address: IP address or unix:PATH, without the port.
+        deadline_s: wall clock that any one call to the board may take; pynq itself sets none.
+
+    Raises:
+        RuntimeError, grpc.RpcError: nothing answers there, or not as PYNQ.remote does.
+    """
+    import grpc
+    from pynq.pl_server.remote_device import RemoteDevice
+
+    class Details(NamedTuple):
+        method: str
+        timeout: float | None
+        metadata: Any
+        credentials: Any
+        wait_for_ready: bool | None
+        compression: Any
+
+    class Deadline(
+        grpc.UnaryUnaryClientInterceptor,  # type: ignore[misc]
+        grpc.UnaryStreamClientInterceptor,  # type: ignore[misc]
+        grpc.StreamUnaryClientInterceptor,  # type: ignore[misc]
+    ):
+        """Gives every call a timeout."""
+
+        def _call(self, proceed: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+            metadata, credentials = details.metadata, details.credentials
+            with_timeout = Details(
+                details.method, deadline_s, metadata, credentials, details.wait_for_ready, details.compression
+            )
+            return proceed(with_timeout, request)
+
+        intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = _call
+
+    class DeadlineDevice(RemoteDevice):  # type: ignore[misc]
+        """A remote board whose calls all have a deadline."""
+
+        def get_arch(self) -> str:
+            # The first call that the constructor makes over the new channel.
+            channel = grpc.intercept_channel(self.client.channel, Deadline())
+            stubs: dict[str, Any] = vars(self)["_stub"]
+            self._stub = {name: type(stub)(channel) for name, stub in stubs.items()}
+            return str(super().get_arch())
+
+        def disconnect(self) -> None:
+            """Close the channel."""
+            self.client.channel.close()
+
+    return DeadlineDevice(ip_addr=address)
