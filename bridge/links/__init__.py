@@ -86,7 +86,14 @@ def _pynq(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
 
 
 LINKS: Mapping[str, LinkMaker] = MappingProxyType(
-    {"software": _software, "verilated": _verilated, "cocotb": _cocotb, "uart": _uart, "pynq": _pynq, "faulty": _faulty},
+    {
+        "software": _software,
+        "verilated": _verilated,
+        "cocotb": _cocotb,
+        "uart": _uart,
+        "pynq": _pynq,
+        "faulty": _faulty,
+    },
 )
 
 
