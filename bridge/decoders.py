@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import pymatching
 import stim
 from numpy.typing import NDArray
 
+from bridge.decoder_names import decoder_options
 from bridge.errors import DecoderMismatchError, LinkOpenError
 from bridge.problem import DecodingProblem
 from hdl.build import cached_build
@@ -18,15 +20,14 @@ from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.table import decode_with_table
-from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.compile.unionfind_fabric import UnionFindOptions, window_hash
 from hdl.errors import ErrorModelError, HdlError
-from hdl.model.unionfind import UnionFindModel
+from hdl.model.unionfind import UnionFindModel, WindowStream
 
 Bits = NDArray[np.uint8]
-COMPILED_FOLDER = "decoder"
-
-
 Statuses = NDArray[np.uint32]
+Weights = NDArray[np.int64]
+COMPILED_FOLDER = "decoder"
 
 
 class ShotDecoder(Protocol):
@@ -70,15 +71,53 @@ class TableDecoder:
 
 
 class UnionFindDecoder:
-    """The model of a compiled union-find decoder, bit for bit."""
+    """The model of a compiled union-find decoder, bit for bit; `weight` as compiled, None for the graph's own."""
 
-    def __init__(self, graph: DecodingGraph, options: UnionFindOptions) -> None:
+    def __init__(self, graph: DecodingGraph, options: UnionFindOptions, weight: Weights | None = None) -> None:
         self._graph = graph
-        self._model = UnionFindModel(graph, options)
+        self.model = UnionFindModel(graph, options, weight)
 
     def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
         """See `ShotDecoder.decode`."""
-        return self._model.decode(self._graph.defects(detection_events))
+        return self.model.decode(self._graph.defects(detection_events))
+
+
+class WindowedDecoder:
+    """The model of a compiled union-find decoder that works in windows, bit for bit; `weight` as above."""
+
+    def __init__(self, graph: DecodingGraph, options: UnionFindOptions, weight: Weights | None = None) -> None:
+        self._graph = graph
+        self.model = UnionFindModel(graph, options, weight)
+        self.commit_layers = options.commit_layers
+
+    def decode(self, detection_events: Bits) -> tuple[Bits, Statuses]:
+        """See `ShotDecoder.decode`."""
+        flips, status = self.decode_windows(detection_events)
+        return flips[:, -1], status
+
+    def decode_windows(self, detection_events: Bits) -> tuple[Bits, Statuses]:
+        """Decode whole shots, window by window.
+
+        Returns:
+            observable flips so far, 0/1 of shape (shots, windows, observables); `qds1.Status` flags, shape (shots,).
+        """
+        graph = self._graph
+        width = len(graph.layer_select)
+        flat = np.zeros((len(detection_events), graph.layout.num_layers * width), dtype=np.uint8)
+        flat[:, graph.vertex_position] = graph.defects(detection_events)
+        streamed = self.model.decode_stream(flat.reshape(len(flat), -1, width))
+        return streamed.flips, streamed.status[:, -1]
+
+    def stream(self) -> WindowStream:
+        """One memory of any length, layer by layer."""
+        return self.model.stream()
+
+
+def union_find_decoder(
+    graph: DecodingGraph, options: UnionFindOptions, weight: Weights | None = None
+) -> UnionFindDecoder | WindowedDecoder:
+    """The model of a union-find core with these choices."""
+    return (WindowedDecoder if options.window else UnionFindDecoder)(graph, options, weight)
 
 
 @dataclass(frozen=True)
@@ -89,12 +128,24 @@ class Decoder:
         name, version: for reports.
         folder: manifest and RTL; None for a decoder that exists in software only.
         software: makes the software form; None where there is none.
+        problem: what it was found for.
     """
 
     name: str
     version: str
     folder: DecoderFolder | None
     software: Callable[[], ShotDecoder] | None
+    problem: DecodingProblem
+
+    @property
+    def graph_hash(self) -> int:
+        """What it says in its GRAPH_HASH: the hash of the problem's graph, or of a window of it."""
+        return hash_for(self.problem.graph, self.options)
+
+    @property
+    def options(self) -> UnionFindOptions | None:
+        """Choices of a compiled union-find core."""
+        return None if self.folder is None else _core_options(self.folder)
 
     @property
     def clock_mhz(self) -> float | None:
@@ -106,8 +157,8 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
     """The decoder for a name or the path of a manifest.
 
     Args:
-        name: "pymatching", a core of `qtwin compile` (compiled for the problem, once per content; "union-find:3"
-            takes weights of 3 bits), or a path.
+        name: "pymatching"; or a core of `qtwin compile`, compiled for the problem, once per content, with choices after
+            a colon where it takes some (see `decoder_options`); or a path.
         problem: what it has to solve.
 
     Raises:
@@ -115,11 +166,12 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         DecoderMismatchError: it was made for another problem.
     """
     if name == "pymatching":
-        return Decoder("pymatching", pymatching.__version__, None, lambda: MatchingDecoder(problem))
+        made = pymatching.__version__
+        return Decoder("pymatching", made, None, lambda: MatchingDecoder(problem), problem)
     try:
-        core, _, weight_bits = name.partition(":")
+        core, _, choices = name.partition(":")
         if core in CORES:
-            return _from_folder(_compiled(core, _options(name, weight_bits), problem), problem)
+            return _from_folder(_compiled(core, decoder_options(name, core, choices, problem), problem), problem)
         path = Path(name)
         if not path.exists():
             raise LinkOpenError(
@@ -129,18 +181,6 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         return _from_folder(DecoderFolder(path), problem)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
-
-
-def _options(name: str, weight_bits: str) -> UnionFindOptions | None:
-    if not weight_bits:
-        return None
-    if weight_bits == "loadable" and name.startswith("union-find:"):
-        return UnionFindOptions(loadable=True)
-    if not weight_bits.isdigit() or not name.startswith("union-find:"):
-        raise LinkOpenError(
-            f"there is no decoder {name!r}: only union-find takes a number of weight bits (union-find:3)"
-        )
-    return UnionFindOptions(weight_bits=int(weight_bits))
 
 
 def _compiled(core: str, options: UnionFindOptions | None, problem: DecodingProblem) -> DecoderFolder:
@@ -164,18 +204,29 @@ def _compiled(core: str, options: UnionFindOptions | None, problem: DecodingProb
 def _from_folder(folder: DecoderFolder, problem: DecodingProblem) -> Decoder:
     manifest = folder.manifest
     _check_fit(folder, problem)
-    return Decoder(manifest.name, manifest.version, folder, _software_form(folder, problem))
+    return Decoder(manifest.name, manifest.version, folder, _software_form(folder, problem), problem)
+
+
+def hash_for(graph: DecodingGraph, options: UnionFindOptions | None) -> int:
+    """GRAPH_HASH of a decoder with these choices that was made for this graph; memories of any length share windows."""
+    return window_hash(graph, options) if options and options.window else graph.graph_hash
+
+
+def _core_options(folder: DecoderFolder) -> UnionFindOptions | None:
+    manifest = folder.manifest
+    return UnionFindOptions(**manifest.options) if manifest.core == "union-find" else None
 
 
 def _software_form(folder: DecoderFolder, problem: DecodingProblem) -> Callable[[], ShotDecoder] | None:
-    """The model of a compiled decoder; None for a user's own RTL and for windowed cores."""
+    """The model of a compiled decoder; None for a user's own RTL."""
     manifest = folder.manifest
     if manifest.table is not None:
         table = np.load(folder.file(manifest.table))
         return lambda: TableDecoder(problem, table)
-    if manifest.core == "union-find" and not manifest.options.get("window"):
-        options = UnionFindOptions(**manifest.options)
-        return lambda: UnionFindDecoder(compiled_graph(folder, problem), options)
+    options = _core_options(folder)
+    if options is not None:
+        weight = None if manifest.weights is None else np.load(folder.file(manifest.weights))
+        return partial(union_find_decoder, problem.graph, options, weight)
     return None
 
 
@@ -201,10 +252,12 @@ def _check_fit(folder: DecoderFolder, problem: DecodingProblem) -> None:
         "num_stabilizers": (manifest.num_stabilizers, layout.num_stabilizers),
         "num_data_qubits": (manifest.num_data_qubits, layout.num_data_qubits),
         "num_observables": (manifest.num_observables, problem.graph.num_observables),
-        "rounds": (manifest.rounds, layout.rounds),
     }
+    options = _core_options(folder)
+    if not (options and options.window):
+        facts["rounds"] = (manifest.rounds, layout.rounds)
     if manifest.graph_hash is not None:
-        facts["graph_hash"] = (manifest.graph_hash, problem.graph.graph_hash)
+        facts["graph_hash"] = (manifest.graph_hash, hash_for(problem.graph, options))
     wrong = [
         f"{name} {made:#x}, not {asked:#x}" if name == "graph_hash" else f"{name} {made}, not {asked}"
         for name, (made, asked) in facts.items()

@@ -16,7 +16,7 @@ from bridge.links.base import Deadlines, Link, LinkInfo, OpenedLink
 from bridge.problem import DecodingProblem, decoding_problem
 from bridge.tally import Tally
 from hdl.registers.map import Address
-from qds1 import Corrections, FaultCode, Kind, Qds1Error, decode_corrections, parse
+from qds1 import Corrections, FaultCode, Kind, Qds1Error, decode_corrections, parse, split_frames
 from qds1.shots import Bits, Words
 from twin.client import SessionStream, TwinClient, TwinError
 
@@ -122,6 +122,7 @@ def run_loop(settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_
         with OpenedLink(make_link(link_name, setup.decoder, setup.problem, settings.deadlines)) as opened:
             run.link = opened.info
             _check_identity(opened.link, setup)
+            _set_length(opened.link, setup)
             watcher.stage("streaming")
             _stream_shots(twin, opened.link, setup, settings, watcher)
             run.counters = _counters(opened.link)
@@ -170,7 +171,7 @@ def metadata(run: LoopRun) -> dict[str, Any]:
         "decoder_metrics": {
             "decoder": decoder.name,
             "version": decoder.version,
-            "graph_hash": f"0x{run.setup.problem.graph.graph_hash:08x}",
+            "graph_hash": f"0x{decoder.graph_hash:08x}",
             "link": run.link.link,
             "simulator": run.link.simulator,
             "clock_mhz": clock_mhz,
@@ -237,7 +238,7 @@ def _open_session(twin: TwinClient, settings: LoopSettings, job_id: str | None) 
 
 def _check_identity(link: Link, setup: Setup) -> None:
     """Refuse a decoder whose registers say that it was made for something else."""
-    decoder, asked = setup.decoder, setup.problem.graph.graph_hash
+    decoder, asked = setup.decoder, setup.decoder.graph_hash
     try:
         identity = link.read_register(Address.ID)
         graph_hash = link.read_register(Address.GRAPH_HASH)
@@ -252,6 +253,13 @@ def _check_identity(link: Link, setup: Setup) -> None:
             f"the decoder {decoder.name} was built for graph 0x{graph_hash:08x}, "
             f"this session has 0x{asked:08x}; compile it for this code, distance and rounds"
         )
+
+
+def _set_length(link: Link, setup: Setup) -> None:
+    """Tell a decoder for memories of any length how long these are."""
+    options = setup.decoder.options
+    if options is not None and options.window:
+        link.write_register(Address.ROUNDS, setup.problem.layout.rounds)
 
 
 def _counters(link: Link) -> dict[str, int | None]:
@@ -274,9 +282,11 @@ def _stream_shots(twin: TwinClient, link: Link, setup: Setup, settings: LoopSett
             started = time.perf_counter()
             answers = link.exchange(shots.ravel(), len(shots))
             elapsed_s = time.perf_counter() - started
+            answers, frames = split_frames(answers, num_observables)
             corrections = _corrections(answers, tally.num_shots, len(shots), num_observables)
             stream.send_corrections(answers)
             events, observables = tally.add(shots, corrections, elapsed_s)
+            tally.add_frames(frames)
             if setup.adaptation is not None:
                 _adapt(twin, link, setup.adaptation, settings, (events, observables, corrections.flips))
             watcher.shots(tally.num_shots, settings.shots)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bridge.decoders import hash_for
 from bridge.errors import LinkError, RegisterError
 from bridge.links.base import Link
 from hdl.compile.graph import DecodingGraph
@@ -38,12 +39,14 @@ def weights_for(folder: DecoderFolder, graph: DecodingGraph) -> list[tuple[int, 
             f"the decoder {manifest.name} has fixed weights; use --decoder union-find:loadable, "
             "or qtwin compile --core union-find --loadable"
         )
-    if manifest.graph_hash != graph.graph_hash:
+    options = UnionFindOptions(**manifest.options)
+    found = hash_for(graph, options)
+    if manifest.graph_hash != found:
         raise LinkError(
             f"the decoder {manifest.name} was compiled for graph 0x{manifest.graph_hash or 0:08x}, the new weights are "
-            f"for 0x{graph.graph_hash:08x}: only probabilities may change, not which errors there are"
+            f"for 0x{found:08x}: only probabilities may change, not which errors there are"
         )
-    return weight_writes(graph, UnionFindOptions(**manifest.options))
+    return weight_writes(graph, options)
 
 
 def write_weights(link: Link, writes: Sequence[tuple[int, int]]) -> None:

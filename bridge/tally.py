@@ -9,7 +9,7 @@ import numpy as np
 from bridge.decoders import MatchingDecoder
 from bridge.problem import DecodingProblem
 from bridge.statistics import backlog, binomial_rate, percentiles, rate_per_round
-from qds1 import Corrections, Status, shot_words, unpack_bits, words_for_bits
+from qds1 import Corrections, Frames, Status, shot_words, unpack_bits, words_for_bits
 from qds1.shots import Bits, Words
 
 MAX_WRONG_SHOTS = 10_000
@@ -42,6 +42,8 @@ class Tally:
         self.agreements = 0
         self.detection_events = 0
         self.budget_exceeded = 0
+        self.stalled_shots = 0
+        self.frame_latency_cycles: list[Words] = []
         self.wrong_shots: list[WrongShot] = []
         self.latency_cycles: list[Words] = []
         self.round_trip_s: list[float] = []
@@ -80,6 +82,7 @@ class Tally:
         self.agreements += int((reference == corrections.flips).all(axis=1).sum())
         self.detection_events += int(events.sum())
         self.budget_exceeded += int(np.count_nonzero(corrections.status & np.uint32(Status.BUDGET_EXCEEDED)))
+        self.stalled_shots += int(np.count_nonzero(corrections.status & np.uint32(Status.STALLED)))
         self.latency_cycles.append(corrections.latency_cycles.copy())
         self.round_trip_s.append(exchange_s)
         self.exchange_s += exchange_s
@@ -87,6 +90,11 @@ class Tally:
         self._correction_digest.update(corrections.flips.astype(np.uint8).tobytes())
         self.num_shots += len(shots)
         return events, observables
+
+    def add_frames(self, frames: Frames) -> None:
+        """Count the Pauli frames of a windowed decoder."""
+        if frames.tags.size:
+            self.frame_latency_cycles.append(frames.latency_cycles.copy())
 
     def _keep_wrong(
         self, indices: np.ndarray[Any, Any], shots: Words, events: Bits, observables: Bits, ours: Bits, theirs: Bits
@@ -142,15 +150,21 @@ class Tally:
             "shots_per_s": self.num_shots / self.exchange_s if self.exchange_s else 0.0,
             "rounds_per_s": self.num_shots * rounds / self.exchange_s if self.exchange_s else 0.0,
             "budget_exceeded": self.budget_exceeded,
+            "frames": sum(len(part) for part in self.frame_latency_cycles),
+            "stalled_shots": self.stalled_shots,
         }
         if clock_mhz is None or not self.latency_cycles:
-            return {**timing, "latency_cycles": None, "latency_ns": None, "ns_per_round": None, "backlog": None}
+            unknown = ("latency_cycles", "frame_latency_cycles", "latency_ns", "ns_per_round", "backlog")
+            return timing | dict.fromkeys(unknown)
         cycles = np.concatenate(self.latency_cycles).astype(np.float64)
         nanoseconds = cycles * 1e3 / clock_mhz
         queue = backlog(nanoseconds, rounds * round_time_ns)
         return {
             **timing,
             "latency_cycles": percentiles(cycles),
+            "frame_latency_cycles": percentiles(np.concatenate(self.frame_latency_cycles))
+            if self.frame_latency_cycles
+            else None,
             "latency_ns": percentiles(nanoseconds),
             "ns_per_round": float(nanoseconds.mean()) / rounds,
             "backlog": {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdl.compile.table_core import core_source
-from hdl.model.decoder import DecoderConstants, DecoderModel, table_decoder
+from hdl.model.decoder import DecoderConstants, DecoderModel, WholeShots, table_decoder
 from hdl.model.front_end import DecoderShape
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
@@ -27,7 +27,7 @@ class TestDecoder:
     def model(self) -> DecoderModel:
         """A model with a memory of its own."""
         planes = self.planes.copy()
-        return DecoderModel(self.constants, table_decoder(planes), planes.reshape(-1))
+        return DecoderModel(self.constants, WholeShots(table_decoder(planes)), planes.reshape(-1))
 
     def write(self, folder: Path) -> None:
         """Write decoder_pkg.sv and decoder_core.sv."""

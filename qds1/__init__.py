@@ -15,18 +15,22 @@ from qds1.messages import (
 )
 from qds1.shots import (
     Corrections,
+    Frames,
     correction_words,
     decode_corrections,
     encode_corrections,
     encode_event_shots,
     encode_shots,
+    encode_windows,
     shot_words,
+    split_frames,
 )
 
 __all__ = [
     "CORRECTION_TRAILER_WORDS",
     "Corrections",
     "FaultCode",
+    "Frames",
     "Kind",
     "Message",
     "Qds1Error",
@@ -37,10 +41,12 @@ __all__ = [
     "encode_corrections",
     "encode_event_shots",
     "encode_shots",
+    "encode_windows",
     "header",
     "pack_bits",
     "parse",
     "shot_words",
+    "split_frames",
     "split_header",
     "unpack_bits",
     "words_for_bits",

@@ -34,6 +34,8 @@ class Status(IntFlag):
     OK = 0
     BUDGET_EXCEEDED = 1
     AMBIGUOUS = 2
+    STALLED = 4
+    """Windowed decoders: the layer FIFO was full for a while, and the stream had to wait."""
 
 
 class FaultCode(IntEnum):

@@ -111,6 +111,69 @@ def encode_corrections(
     return words
 
 
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """FRAME messages of a windowed decoder, taken apart: the Pauli frame after each window but a shot's last.
+
+    tags, rounds (committed so far), latency_cycles: uint32, shape (frames,).
+    flips (so far): uint8 of 0/1, shape (frames, observables).
+    """
+
+    tags: NDArray[np.uint32]
+    rounds: NDArray[np.uint32]
+    flips: Bits
+    latency_cycles: NDArray[np.uint32]
+
+
+def encode_windows(flips: Bits, rounds: NDArray[np.uint32], status: NDArray[np.uint32], first_shot: int = 0) -> Words:
+    """What a windowed decoder answers to consecutive shots of one length, without latencies.
+
+    Args:
+        flips: 0/1, shape (shots, windows, observables): flips so far after each window.
+        rounds: shape (windows - 1,): rounds committed so far after each window but the last.
+        status: `Status` flags of each shot, shape (shots,).
+        first_shot: number of the first shot.
+
+    Returns:
+        uint32, shape (shots, windows, `correction_words(...)`): FRAMEs, the last one a CORRECTION.
+    """
+    num_shots, num_windows, num_observables = flips.shape
+    answers = np.zeros((num_shots, num_windows, correction_words(num_observables)), dtype=np.uint32)
+    frames = _layer_messages(Kind.FRAME, flips[:, :-1], _tags(first_shot, num_shots))
+    answers[:, :-1, 0] = (frames[..., 0] & np.uint32(0xFFFF00FF)) | np.uint32((answers.shape[-1] - 1) << 8)
+    answers[:, :-1, 1] = rounds
+    answers[:, :-1, 2:-1] = frames[..., 1:]
+    answers[:, -1] = encode_corrections(flips[:, -1], first_shot, 0, status)
+    return answers
+
+
+def split_frames(words: Words, num_observables: int) -> tuple[Words, Frames]:
+    """Take the FRAMEs out of a windowed decoder's answers.
+
+    Args:
+        words: uint32, one axis: FRAME and CORRECTION messages. Where anything else is among them nothing is taken out:
+            `decode_corrections` says what.
+        num_observables: bits of flips in each.
+
+    Returns:
+        the other words, in order; the frames.
+    """
+    stride = correction_words(num_observables)
+    table = words.reshape(-1, stride) if words.size % stride == 0 else np.zeros((0, stride), dtype=np.uint32)
+    headers = table[:, 0] & np.uint32(0xFFFF)
+    is_frame = headers == header(Kind.FRAME, stride - 1, 0)
+    if not (is_frame | (headers == header(Kind.CORRECTION, stride - 1, 0))).all():
+        is_frame[:] = False
+    found = table[is_frame]
+    frames = Frames(
+        tags=found[:, 0] >> np.uint32(16),
+        rounds=found[:, 1],
+        flips=unpack_bits(found[:, 2:-1], num_observables),
+        latency_cycles=found[:, -1],
+    )
+    return (table[~is_frame].ravel() if len(found) else words), frames
+
+
 def decode_corrections(words: Words, num_observables: int) -> Corrections:
     """Take a sequence of CORRECTION messages apart, all at once.
 

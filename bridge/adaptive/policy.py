@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.adaptive.estimator import EdgeEstimator, EstimatorSettings
-from bridge.decoders import Decoder, UnionFindDecoder, compiled_graph
+from bridge.decoders import Decoder, compiled_graph, union_find_decoder
 from bridge.errors import LinkOpenError
 from bridge.links.base import Link
 from bridge.problem import DecodingProblem
@@ -147,8 +147,8 @@ class Adaptation:
     def _judged(self, fresh: DecodingProblem | None) -> list[Stretch]:
         """Decode every stretch again with the weights that nobody renewed, and with the fresh ones."""
         options = UnionFindOptions(**self._folder.manifest.options)
-        stale = UnionFindDecoder(compiled_graph(self._folder, self._problem), options)
-        new = UnionFindDecoder(fresh.graph, options) if fresh else None
+        stale = union_find_decoder(compiled_graph(self._folder, self._problem), options)
+        new = union_find_decoder(fresh.graph, options) if fresh else None
         judged: list[Stretch] = []
         for seen, factor, changed in self._stretches:
             num_detectors = self._problem.error_model.num_detectors

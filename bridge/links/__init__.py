@@ -29,7 +29,7 @@ def _software(argument: str, decoder: Decoder, problem: DecodingProblem, deadlin
         raise LinkOpenError(
             f"the decoder {decoder.name} has no software form; use --link verilated or --link cocotb for its RTL"
         )
-    return SoftwareLink(decoder.software(), problem)
+    return SoftwareLink(decoder.software(), problem, decoder)
 
 
 def _verilated(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:

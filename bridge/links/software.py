@@ -7,14 +7,26 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.decoders import ShotDecoder
+from bridge.decoders import Decoder, ShotDecoder, UnionFindDecoder, WindowedDecoder
 from bridge.errors import DecoderSilentError, LinkError, RegisterError
 from bridge.links.base import LinkInfo, Words
 from bridge.problem import DecodingProblem
-from hdl.model.decoder import DecoderConstants, DecoderModel
+from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.model.decoder import CoreModel, DecoderConstants, DecoderModel, WholeShots, Windows
 from hdl.model.front_end import DecoderShape
+from hdl.model.weight_store import WeightStore
 from hdl.registers.map import Address
-from qds1 import Kind, Status, encode, encode_corrections, header, pack_bits, unpack_bits, words_for_bits
+from qds1 import (
+    Kind,
+    Status,
+    encode,
+    encode_corrections,
+    encode_windows,
+    header,
+    pack_bits,
+    unpack_bits,
+    words_for_bits,
+)
 from qds1.shots import Bits
 
 HEADER_WITHOUT_TAG = np.uint32(0x0000_FFFF)
@@ -24,13 +36,18 @@ TAG_SHIFT = np.uint32(16)
 class SoftwareLink:
     """Whole shots are decoded in bulk; anything else goes through the model of the RTL, word by word."""
 
-    def __init__(self, decoder: ShotDecoder, problem: DecodingProblem) -> None:
+    def __init__(self, decoder: ShotDecoder, problem: DecodingProblem, facts: Decoder) -> None:
+        """`decoder` is the software form of `facts`, whose choices the registers show."""
         self._decoder = decoder
         self._problem = problem
+        self._facts = facts
+        self._options = facts.options or UnionFindOptions()
+        self._store: WeightStore | None = None
         self._model: DecoderModel | None = None
 
     def open(self) -> LinkInfo:
         """See `Link.open`."""
+        self._store = self._weight_store()
         self._model = self._power_on()
         return LinkInfo(link="software", simulator=None, clocked=False)
 
@@ -40,7 +57,7 @@ class SoftwareLink:
         answers = self._in_bulk(words, model)
         if answers is None:
             messages = model.respond(words.tolist())
-            answers, count = encode(messages), len(messages)
+            answers, count = encode(messages), sum(message.kind != Kind.FRAME for message in messages)
         else:
             count = len(answers)
         if count < num_answers:
@@ -99,15 +116,35 @@ class SoftwareLink:
             data_parity=layout.data_parity
             if layout.num_data_qubits
             else np.zeros((layout.num_stabilizers, 1), np.uint8),
+            open_ended=bool(self._options.window),
         )
         constants = DecoderConstants(
             shape=shape,
             num_observables=graph.num_observables,
             max_rounds=layout.rounds,
-            graph_hash=graph.graph_hash,
+            graph_hash=self._facts.graph_hash,
             clock_hz=0,
+            cycle_budget=self._options.cycle_budget,
+            weight_bits=self._options.weight_bits if self._facts.options else 0,
+            window=self._options.window,
+            variable_rounds=bool(self._options.window),
         )
-        return DecoderModel(constants, self._decode_shot, np.zeros(0, dtype=np.uint32))
+        table = np.zeros(0, dtype=np.uint32) if self._store is None else self._store.words
+        model = DecoderModel(constants, self._core(), table)
+        model.registers.table_written = None if self._store is None else self._store.written
+        return model
+
+    def _weight_store(self) -> WeightStore | None:
+        """The weights of a loadable core; a reset keeps them."""
+        decoder = self._decoder
+        if isinstance(decoder, UnionFindDecoder | WindowedDecoder) and self._options.loadable:
+            return WeightStore(decoder.model)
+        return None
+
+    def _core(self) -> CoreModel:
+        if isinstance(self._decoder, WindowedDecoder):
+            return Windows(self._decoder.stream, self._problem.graph.num_observables)
+        return WholeShots(self._decode_shot)
 
     def _decode_shot(self, layers: NDArray[np.uint8]) -> tuple[tuple[int, ...], Status]:
         """One shot's selected layers, as the model of the RTL hands them to the core."""
@@ -120,7 +157,7 @@ class SoftwareLink:
     def _in_bulk(self, words: Words, model: DecoderModel) -> Words | None:
         """Answers to whole shots of the expected shape, None for anything else."""
         settings = model.registers.settings
-        if not (model.front_end.is_idle and settings.enable):
+        if not (model.front_end.is_idle and settings.enable and settings.rounds == self._problem.layout.rounds):
             return None
         kinds = self._shot_kinds(settings.events_mode)
         headers = np.cumsum([0, *(1 + num_words for _, num_words in kinds)])
@@ -132,12 +169,20 @@ class SoftwareLink:
         tags = found >> TAG_SHIFT
         if ((found & HEADER_WITHOUT_TAG) != expected).any() or (tags != tags[:, :1]).any():
             return None
-        flips, status = self._decoder.decode(self._events(shots, headers, settings.events_mode))
+        answers = self._answers(self._events(shots, headers, settings.events_mode))
         model.registers.num_shots += len(shots)
         model.front_end.num_rounds += len(shots) * self._problem.layout.rounds
-        answers = encode_corrections(flips, status=status)
-        answers[:, 0] = (answers[:, 0] & HEADER_WITHOUT_TAG) | tags[:, 0] << TAG_SHIFT
+        answers[..., 0] = (answers[..., 0] & HEADER_WITHOUT_TAG) | tags[:, :1] << TAG_SHIFT
         return answers
+
+    def _answers(self, events: Bits) -> Words:
+        """Answers to whole shots, with tags to be set: uint32, shape (shots, messages, words)."""
+        if not isinstance(self._decoder, WindowedDecoder):
+            flips, status = self._decoder.decode(events)
+            return encode_corrections(flips, status=status)[:, None]
+        flips, status = self._decoder.decode_windows(events)
+        rounds = np.uint32(self._decoder.commit_layers) * np.arange(1, flips.shape[1], dtype=np.uint32)
+        return encode_windows(flips, rounds, status)
 
     def _shot_kinds(self, events_mode: bool) -> list[tuple[Kind, int]]:
         """Kind and payload words of each message of a shot."""

@@ -16,7 +16,9 @@ class CoreFiles:
         window: layers of a sliding window, 0 for a core that decodes whole shots.
         cycle_budget: clock cycles after which a shot is answered with the status flag set; 0 for no limit.
         variable_rounds: whether register ROUNDS may shorten a shot.
-        table: name of the file in `files` that holds the table for the `software` link, if any.
+        table, weights: names of the files in `files` that hold the table, or the weights of the fabric's edges, for the
+            `software` link, if any.
+        graph_hash: what the core was made for, where that is less than the whole graph (a window of it).
         options: what the core was asked for, for the manifest.
     """
 
@@ -27,4 +29,6 @@ class CoreFiles:
     cycle_budget: int = 0
     variable_rounds: bool = False
     table: str | None = None
+    weights: str | None = None
+    graph_hash: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -71,7 +71,7 @@ def compile_decoder(
         layout: where its detectors sit in the stream.
         output: folder to create; one that already holds a decoder is replaced, any other is left alone.
         core: one of `CORES`.
-        options: choices of the union-find core.
+        options: choices of the union-find core; a table takes none.
         name: decoder's name; the core and the graph's hash by default.
         clock_mhz: clock that latencies in ns are computed with.
         code: facts about the code for the manifest (family, distance, …).
@@ -82,21 +82,23 @@ def compile_decoder(
     """
     graph = decoding_graph(error_model, layout)
     emitted = _emit(core, graph, options)
+    graph_hash = made_for(graph, emitted)
     manifest = {
-        "name": name or f"{core}-{graph.graph_hash:08x}",
+        "name": name or f"{core}-{graph_hash:08x}",
         "version": "1",
         "protocol": PROTOCOL,
         "top": TOP,
         "sources": ["decoder_pkg.sv", *(f"rtl/{file}" for file in _rtl_names(emitted)), "decoder_core.sv"],
         "clock_mhz": clock_mhz,
         "core": core,
-        "graph_hash": f"0x{graph.graph_hash:08x}",
+        "graph_hash": f"0x{graph_hash:08x}",
         "num_stabilizers": layout.num_stabilizers,
         "num_data_qubits": layout.num_data_qubits,
         "num_observables": graph.num_observables,
         "rounds": layout.rounds,
         "error_model": "error_model.dem",
         "table": emitted.table,
+        "weights": emitted.weights,
         "options": dict(emitted.options),
         "code": dict(code or {}),
     }
@@ -112,10 +114,19 @@ def compile_decoder(
 
 def _emit(core: str, graph: DecodingGraph, options: UnionFindOptions | None) -> CoreFiles:
     if core == "table":
+        if options is not None:
+            raise ErrorModelError(
+                "weights, windows and a cycle budget are choices of the union-find core, not of a table"
+            )
         return table_core.emit_core(graph)
     if core == "union-find":
         return unionfind.emit_core(graph, options or UnionFindOptions())
     raise ErrorModelError(f"there is no core {core!r}; expected one of {', '.join(CORES)}")
+
+
+def made_for(graph: DecodingGraph, core: CoreFiles) -> int:
+    """The hash that GRAPH_HASH shows."""
+    return graph.graph_hash if core.graph_hash is None else core.graph_hash
 
 
 def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float) -> str:
@@ -136,7 +147,7 @@ package decoder_pkg;
   localparam int Window = {core.window};
   localparam int ClockHz = {round(clock_mhz * 1e6)};
   localparam bit VariableRounds = 1'b{int(core.variable_rounds)};
-  localparam logic [31:0] GraphHash = 32'h{graph.graph_hash:08x};
+  localparam logic [31:0] GraphHash = 32'h{made_for(graph, core):08x};
   // stabilizer index of each core bit, 16 bits each, core bit 0 lowest
   localparam logic [LayerWidth*16-1:0] LayerSelect = {16 * len(graph.layer_select)}'h{select:x};
   // row s at [s*NumDataQubits +: NumDataQubits]: the data qubits whose parity is stabilizer s

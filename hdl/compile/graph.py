@@ -5,8 +5,10 @@ The reference models, the table builder and the RTL generators all start from he
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import stim
@@ -101,12 +103,17 @@ class DecodingGraph:
             "edges": np.stack([self.edge_u, self.edge_v, self.edge_observables], axis=1).tolist(),
             "observables": self.num_observables,
         }
-        digest = hashlib.sha256(json.dumps(structure, separators=(",", ":")).encode()).digest()
-        return int.from_bytes(digest[:4], "big")
+        return hash_of(structure)
 
     def defects(self, detection_events: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The component's bits of detector samples: (shots, detectors) -> (shots, vertices)."""
         return np.ascontiguousarray(detection_events[:, self.vertex_detector])
+
+
+def hash_of(structure: Mapping[str, Any]) -> int:
+    """32 bits of SHA-256 over plain values."""
+    digest = hashlib.sha256(json.dumps(structure, separators=(",", ":")).encode()).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
 def combine_probabilities(first: float, second: float) -> float:
@@ -122,8 +129,14 @@ def decoding_graph(error_model: stim.DetectorErrorModel, layout: StreamLayout) -
         layout: where its detectors sit in the stream.
 
     Raises:
-        ErrorModelError: an error does not decompose into edges, or no edge flips an observable.
+        ErrorModelError: an error does not decompose into edges, no edge flips an observable, or the model has detectors
+            that the layout does not.
     """
+    if error_model.num_detectors > len(layout.detector_layer):
+        raise ErrorModelError(
+            f"the error model has {error_model.num_detectors} detectors, the stream {len(layout.detector_layer)}: they "
+            "are of different memories"
+        )
     edges = _edges(error_model)
     component = _component(edges, error_model.num_detectors)
     position = np.lexsort((layout.detector_bit[component], layout.detector_layer[component]))

@@ -45,6 +45,7 @@ class Manifest(BaseModel):
     rounds: int = Field(ge=0)
     error_model: str | None = None
     table: str | None = None
+    weights: str | None = None
     options: dict[str, Any] = {}
     code: dict[str, Any] = {}
 
@@ -70,10 +71,10 @@ class DecoderFolder:
         self.path = file.parent.resolve()
         self.manifest_file = self.path / file.name
         self.sources = tuple(self._existing(source, "sources") for source in self.manifest.sources)
-        if self.manifest.error_model is not None:
-            self._existing(self.manifest.error_model, "error_model")
-        if self.manifest.table is not None:
-            self._existing(self.manifest.table, "table")
+        for field in ("error_model", "table", "weights"):
+            name = getattr(self.manifest, field)
+            if name is not None:
+                self._existing(name, field)
 
     def file(self, name: str) -> Path:
         """Absolute path of a file of the folder."""

@@ -1,5 +1,6 @@
 """Writes decoder_core.sv of a union-find decoder: rows of edges around the vertices of hdl/rtl/uf_*.sv."""
 
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 from hdl.compile.core_files import CoreFiles
 from hdl.compile.graph import BOUNDARY, DecodingGraph
 from hdl.compile.ports import CORE_PORTS
-from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric, cycle_budget
+from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric, cycle_budget, window_hash
 from hdl.compile.unionfind_rows import Row, edge_rows, lane_weights
+from hdl.errors import ErrorModelError
 
+WEIGHTS_FILE = "weights.npy"
 COMMON_RTL = ("uf_control.sv", "uf_edges.sv", "uf_first_one.sv", "uf_vertices.sv")
 
 
@@ -19,18 +22,25 @@ def emit_core(graph: DecodingGraph, options: UnionFindOptions) -> CoreFiles:
     """Compile the union-find core of a graph.
 
     Raises:
-        ErrorModelError: the options do not fit the graph (see `build_fabric`).
+        ErrorModelError: the options do not fit the graph (see `build_fabric`), or one another.
     """
+    if not options.window and (options.commit or options.fifo_layers):
+        raise ErrorModelError("commit and fifo_layers belong to a windowed core: give a window, too")
     fabric = build_fabric(graph, options)
     rtl = [*COMMON_RTL, *(["uf_window.sv"] if options.window else ["uf_layers.sv", "uf_whole.sv"])]
     if options.loadable:
         rtl.append("uf_weight_store.sv")
+    weights = io.BytesIO()
+    np.save(weights, fabric.weight)
     return CoreFiles(
-        files={"decoder_core.sv": core_source(fabric, options)},
+        files={"decoder_core.sv": core_source(fabric, options), WEIGHTS_FILE: weights.getvalue()},
         rtl=tuple(rtl),
         weight_bits=options.weight_bits,
         window=options.window,
         cycle_budget=options.cycle_budget,
+        variable_rounds=bool(options.window),
+        weights=WEIGHTS_FILE,
+        graph_hash=window_hash(graph, options) if options.window else None,
         options=asdict(options),
     )
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hdl.compile.graph import BOUNDARY, DecodingGraph, combine_probabilities
+from hdl.compile.graph import BOUNDARY, DecodingGraph, combine_probabilities, hash_of
 from hdl.compile.unionfind_weights import quantise_weights
 from hdl.errors import ErrorModelError
 
@@ -188,6 +188,24 @@ def _classes(boundary: NDArray[np.int64], twist: NDArray[np.int64]) -> tuple[int
     for loop in {int(mask) for mask in twist}:
         masks |= {mask ^ loop for mask in masks}
     return tuple(sorted(masks))
+
+
+def window_hash(graph: DecodingGraph, options: UnionFindOptions) -> int:
+    """What `DecodingGraph.graph_hash` is to a shot, for a window of it: memories of any length share it."""
+    fabric = build_fabric(graph, options)
+    structure = {
+        "stabilizers": graph.layout.num_stabilizers,
+        "data_qubits": graph.layout.num_data_qubits,
+        "data_parity": graph.layout.data_parity.tolist(),
+        "layer_select": graph.layer_select.tolist(),
+        "window": [options.window, options.commit_layers],
+        "bits": fabric.bit.tolist(),
+        "edges": np.stack([fabric.end_u, fabric.end_v, fabric.twist, fabric.boundary_class], axis=1).tolist(),
+        "classes": list(fabric.classes),
+        "potential": fabric.potential.tolist(),
+        "observables": fabric.num_observables,
+    }
+    return hash_of(structure)
 
 
 Row = tuple[int, int, int, float]

@@ -2,17 +2,93 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hdl.model.front_end import DecoderShape, Fault, FrontEnd, Layer, RegisterValue, Settings, ShotEnd
+from hdl.model.front_end import (
+    Abort,
+    Action,
+    DecoderShape,
+    Fault,
+    FrontEnd,
+    Layer,
+    RegisterValue,
+    Settings,
+    ShotEnd,
+)
+from hdl.model.unionfind import WindowStream
 from hdl.registers import map as registers
 from hdl.registers.map import Address
 from qds1 import Kind, Message, Status, unpack_bits
 
 DecodeShot = Callable[[NDArray[np.uint8]], tuple[tuple[int, ...], Status]]
 """Layers of a shot (0/1, shape (layers, bits of a layer)) -> words of observable flips, status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A core's result: words of observable flips, status; rounds committed by a frame, None at a shot's end."""
+
+    flips: tuple[int, ...]
+    status: Status
+    committed: int | None = None
+
+
+class CoreModel(Protocol):
+    """What decoder_core does, without time."""
+
+    def layer(self, events: NDArray[np.uint8], *, last: bool) -> Answer | None:
+        """Take a layer, 0/1 of shape (bits of a layer,); an answer where one is due, at the last layer always."""
+
+    def forget(self) -> None:
+        """The layers since the last one that ended a shot are void."""
+
+
+class WholeShots:
+    """A core that answers at the end of a shot."""
+
+    def __init__(self, decode: DecodeShot) -> None:
+        self._decode = decode
+        self._layers: list[NDArray[np.uint8]] = []
+
+    def layer(self, events: NDArray[np.uint8], *, last: bool) -> Answer | None:
+        """See `CoreModel.layer`."""
+        self._layers.append(events)
+        if not last:
+            return None
+        answer = Answer(*self._decode(np.array(self._layers)))
+        self._layers.clear()
+        return answer
+
+    def forget(self) -> None:
+        """See `CoreModel.forget`."""
+        self._layers.clear()
+
+
+class Windows:
+    """A core that answers after every window: `new_stream` starts one for each shot."""
+
+    def __init__(self, new_stream: Callable[[], WindowStream], num_observables: int) -> None:
+        self._new_stream = new_stream
+        self._num_observables = num_observables
+        self._stream = new_stream()
+
+    def layer(self, events: NDArray[np.uint8], *, last: bool) -> Answer | None:
+        """See `CoreModel.layer`."""
+        found = self._stream.push(events, last=last)
+        if last:
+            self._stream = self._new_stream()
+        if found is None:
+            return None
+        words = -(-self._num_observables // 32)
+        flips = tuple(found.flips >> 32 * word & 0xFFFF_FFFF for word in range(words))
+        return Answer(flips, Status(found.status), found.committed)
+
+    def forget(self) -> None:
+        """See `CoreModel.forget`."""
+        self._stream = self._new_stream()
 
 
 @dataclass(frozen=True)
@@ -57,6 +133,7 @@ class RegisterModel:
     Attributes:
         table: uint32, the core's memory behind TABLE; empty where there is none.
         num_shots: CORRECTIONs so far.
+        table_written: told the index of each word of `table` that was written.
     """
 
     constants: DecoderConstants
@@ -65,6 +142,7 @@ class RegisterModel:
     stored: dict[int, int] = field(init=False)
     num_shots: int = 0
     soft_resets: int = 0
+    table_written: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         self.settings = Settings(rounds=self.constants.max_rounds)
@@ -103,6 +181,8 @@ class RegisterModel:
             index = self._table_index(address)
             if index < self.table.size:
                 self.table[index] = value
+                if self.table_written is not None:
+                    self.table_written(index)
             return True
         if address not in self.stored:
             return False
@@ -143,35 +223,43 @@ class DecoderModel:
         front_end: the model of the input side, with its counters.
     """
 
-    def __init__(self, constants: DecoderConstants, decode: DecodeShot, table: NDArray[np.uint32]) -> None:
+    def __init__(self, constants: DecoderConstants, core: CoreModel, table: NDArray[np.uint32]) -> None:
         """`table` is the core's memory in the order of the cfg address; writes through TABLE change it in place."""
         self.registers = RegisterModel(constants, table)
         self.front_end = FrontEnd(constants.shape, self.registers.settings, self.registers)
-        self._decode = decode
+        self._core = core
+        self._answer: Answer | None = None
         self._layer_width = len(constants.shape.layer_select)
-        self._layers: list[NDArray[np.uint8]] = []
 
     def respond(self, words: Iterable[int]) -> list[Message]:
         """The answers to these words; they may end anywhere, even within a message."""
         messages: list[Message] = []
         for word in words:
             for action in self.front_end.feed([word]):
-                match action:
-                    case Layer(events):
-                        self._layers.append(unpack_bits(np.array(events, dtype=np.uint32), self._layer_width))
-                    case ShotEnd(tag):
-                        flips, status = self._decode(np.array(self._layers))
-                        self._layers.clear()
-                        self.registers.num_shots += 1
-                        messages.append(Message(Kind.CORRECTION, tag, (*flips, 0, int(status))))
-                    case Fault(tag, code, word_at_fault):
-                        messages.append(Message(Kind.FAULT, tag, (int(code), word_at_fault)))
-                    case RegisterValue(tag, address, value):
-                        messages.append(Message(Kind.DATA, tag, (address, value)))
-                    case _:
-                        self._layers.clear()
+                message = self._act(action)
+                if message is not None:
+                    messages.append(message)
             if self.registers.soft_resets:
                 self.registers.soft_resets = 0
-                self._layers.clear()
+                self._core.forget()
                 self.front_end.reset()
         return messages
+
+    def _act(self, action: Action) -> Message | None:
+        match action:
+            case Layer(events, last):
+                bits = unpack_bits(np.array(events, dtype=np.uint32), self._layer_width)
+                self._answer = self._core.layer(bits, last=last)
+                tag = self.front_end.shot_tag
+                if self._answer is not None and self._answer.committed is not None and tag is not None:
+                    return Message(Kind.FRAME, tag, (self._answer.committed, *self._answer.flips, 0))
+            case ShotEnd(tag) if self._answer is not None:
+                self.registers.num_shots += 1
+                return Message(Kind.CORRECTION, tag, (*self._answer.flips, 0, int(self._answer.status)))
+            case Fault(tag, code, word_at_fault):
+                return Message(Kind.FAULT, tag, (int(code), word_at_fault))
+            case RegisterValue(tag, address, value):
+                return Message(Kind.DATA, tag, (address, value))
+            case Abort():
+                self._core.forget()
+        return None

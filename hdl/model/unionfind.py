@@ -82,12 +82,23 @@ class UnionFindModel:
     def __init__(
         self, graph: DecodingGraph, options: UnionFindOptions, weight: NDArray[np.int64] | None = None
     ) -> None:
-        fabric = build_fabric(graph, options)
-        self.fabric = fabric if weight is None else fabric.with_weights(weight)
+        self.fabric = build_fabric(graph, options)
         self.options = options
         self._library = _library()
+        self.load(self.fabric.weight if weight is None else weight)
+
+    def load(self, weight: NDArray[np.int64], start: int | None = None) -> None:
+        """Change the weights, as through the registers of a loadable core.
+
+        Args:
+            weight: int, shape (edges,).
+            start: growth that decoding starts at; None for the one that fits the weights.
+        """
+        self.fabric = self.fabric.with_weights(weight)
         self._arrays = _shape_arrays(self.fabric)
-        self._shape = _shape(self.fabric, options, self._arrays)
+        self._shape = _shape(self.fabric, self.options, self._arrays)
+        if start is not None:
+            self._shape.start = start
 
     def decode(self, defects: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
         """Decode whole shots.
@@ -144,9 +155,68 @@ class UnionFindModel:
         shape = (num_shots, num_windows)
         return Streamed(self._unpack(flips).reshape(*shape, -1), status.reshape(shape), cycles.reshape(shape))
 
+    def stream(self) -> "WindowStream":
+        """One memory, layer by layer."""
+        if not self.options.window:
+            raise ValueError("this model decodes whole shots; use decode")
+        return WindowStream(self)
+
+    def decode_window(self, defects: NDArray[np.uint8], *, last: bool) -> tuple[int, int]:
+        """Decode one window; mask of flips and status.
+
+        Args:
+            defects: uint8 of 0/1, shape (vertices,), contiguous; those that the window deals with are cleared.
+            last: whether the window ends the shot.
+        """
+        flips, status = ctypes.c_uint32(), ctypes.c_uint32()
+        self._library.unionfind_window(
+            ctypes.byref(self._shape), ctypes.c_int(last), _pointer(defects), ctypes.byref(flips), ctypes.byref(status)
+        )
+        return flips.value, status.value
+
     def _unpack(self, masks: NDArray[np.uint32]) -> NDArray[np.uint8]:
         observables = np.arange(self.fabric.num_observables, dtype=np.uint32)
         return (masks[:, None] >> observables & np.uint32(1)).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowAnswer:
+    """What a window came to.
+
+    Attributes:
+        flips: mask of the observable flips so far.
+        status: flags so far.
+        committed: layers committed so far; None for the shot's last window, which commits all.
+    """
+
+    flips: int
+    status: int
+    committed: int | None
+
+
+class WindowStream:
+    """The windowed core for one memory of any length: layers in, an answer after each window."""
+
+    def __init__(self, model: UnionFindModel) -> None:
+        self._model = model
+        self._present = model.fabric.bit[model.fabric.layer == 0]
+        self._held = np.zeros(model.fabric.num_vertices, dtype=np.uint8)
+        self._wanted = model.options.window
+        self._frame = self._flags = self._committed = 0
+
+    def push(self, layer: NDArray[np.uint8], *, last: bool) -> WindowAnswer | None:
+        """Take a layer (0/1, shape (bits of a layer,)); the answer, where it completes a window or the shot."""
+        width = len(self._present)
+        self._held = np.concatenate([self._held[width:], layer[self._present].astype(np.uint8)])
+        self._wanted -= 1
+        if self._wanted and not last:
+            return None
+        flips, status = self._model.decode_window(self._held, last=last)
+        self._frame ^= flips
+        self._flags |= status
+        self._wanted = self._model.options.commit_layers
+        self._committed += self._wanted
+        return WindowAnswer(self._frame, self._flags, None if last else self._committed)
 
 
 def _shape_arrays(fabric: Fabric) -> dict[str, NDArray[np.int32]]:

@@ -11,6 +11,18 @@ def compile_decoder_command(
     error_model: Annotated[Path, typer.Argument(help="A detector error model in Stim's format (.dem).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     core: Annotated[str, typer.Option(help="table (exact, small codes) or union-find.")] = "table",
+    weight_bits: Annotated[int | None, typer.Option(help="Union-find: bits of an edge weight (default 4).")] = None,
+    loadable: Annotated[bool, typer.Option("--loadable", help="Union-find: weights change at run time.")] = False,
+    window: Annotated[
+        int | None, typer.Option(help="Union-find: layers decoded together, for memories of any length.")
+    ] = None,
+    commit: Annotated[int | None, typer.Option(help="Layers that each window commits (default: half of it).")] = None,
+    cycle_budget: Annotated[
+        int | None, typer.Option(help="Union-find: cycles after which a shot or window is answered as it is.")
+    ] = None,
+    fifo_layers: Annotated[
+        int | None, typer.Option(help="Layers that wait while a window is decoded: a power of two.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The decoder's name.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:
@@ -19,19 +31,33 @@ def compile_decoder_command(
 
     from hdl.compile.decoder import compile_decoder
     from hdl.compile.layout import events_layout
+    from hdl.compile.unionfind_fabric import UnionFindOptions
     from hdl.errors import HdlError
     from qtwin.console import print_error
 
     errors = Console(stderr=True)
+    asked = {
+        "weight_bits": weight_bits,
+        "loadable": loadable or None,
+        "window": window,
+        "commit": commit,
+        "cycle_budget": cycle_budget,
+        "fifo_layers": fifo_layers,
+    }
+    chosen = {option: value for option, value in asked.items() if value is not None}
     try:
+        options = UnionFindOptions(**chosen) if chosen else None  # type: ignore[arg-type]
         model = stim.DetectorErrorModel(error_model.read_text(encoding="utf-8"))
-        decoder = compile_decoder(model, events_layout(model), output, core=core, name=name, clock_mhz=clock_mhz)
+        decoder = compile_decoder(
+            model, events_layout(model), output, core=core, options=options, name=name, clock_mhz=clock_mhz
+        )
     except (HdlError, OSError, ValueError) as error:
         print_error(errors, f"{error_model}: {error}")
         raise typer.Exit(1) from error
     manifest = decoder.manifest
+    layers = f"windows of {window} layers" if window else f"{manifest.rounds + 1} layer(s)"
     Console().print(
-        f"{manifest.name}: {manifest.num_observables} observable(s), {manifest.rounds + 1} layer(s), "
+        f"{manifest.name}: {manifest.num_observables} observable(s), {layers}, "
         f"graph 0x{manifest.graph_hash or 0:08x}, in {output}/",
         highlight=False,
     )

@@ -88,6 +88,11 @@ def test_hyperedge_without_decomposition_is_refused_and_named() -> None:
         decoding_graph(model, events_layout(model))
 
 
+def test_model_of_another_memory_is_refused() -> None:
+    with pytest.raises(ErrorModelError, match="40 detectors, the stream 24"):
+        decoding_graph(error_model(SURFACE, 3, 5), events_layout(error_model(SURFACE, 3, 3)))
+
+
 def test_model_without_observable_is_refused() -> None:
     model = stim.DetectorErrorModel("error(0.1) D0 D1")
     with pytest.raises(ErrorModelError, match="nothing to decode"):

@@ -331,4 +331,12 @@ void unionfind_stream(const Shape* shape, int64_t num_shots, int64_t num_layers,
   }
   if (coverage) *coverage = decoder.coverage;
 }
+
+// One window: defects (vertices) in, those that it leaves to the next one out.
+void unionfind_window(const Shape* shape, int last, uint8_t* defects, uint32_t* flips, uint32_t* status) {
+  Decoder decoder(*shape);
+  const Outcome outcome = decoder.decode(defects, true, last);
+  *flips = outcome.flips;
+  *status = outcome.status;
+}
 }

@@ -1,0 +1,50 @@
+"""What may stand after the name of a core: `union-find:3`, `union-find:window=10,commit=5,loadable`."""
+
+from bridge.errors import LinkOpenError
+from bridge.problem import DecodingProblem
+from hdl.compile.unionfind_fabric import UnionFindOptions
+
+CHOICES = {
+    "bits": "weight_bits",
+    "loadable": "loadable",
+    "window": "window",
+    "commit": "commit",
+    "budget": "cycle_budget",
+    "fifo": "fifo_layers",
+}
+"""What may stand after `union-find:`, and the option of the core that it is."""
+WINDOWS_FROM_DISTANCES = 6
+"""A memory of more than so many times the distance is decoded in windows, unless another choice was made."""
+
+
+def decoder_options(name: str, core: str, choices: str, problem: DecodingProblem) -> UnionFindOptions | None:
+    """The options of a core by name: "union-find:3", or "union-find:bits=3,window=10,commit=5,loadable".
+
+    A memory longer than `WINDOWS_FROM_DISTANCES` times the code's distance d gets a window of 2 d layers that commits
+    d, where no window is named ("window=0" decodes whole shots all the same).
+
+    Raises:
+        LinkOpenError: choices that the core does not have. ErrorModelError: values that it cannot take.
+    """
+    if core != "union-find":
+        if choices:
+            raise LinkOpenError(f"there is no decoder {name!r}: only union-find takes choices ({_choices_text()})")
+        return None
+    chosen: dict[str, int | bool] = {}
+    for part in choices.split(",") if choices else []:
+        key, _, value = part.partition("=") if not part.isdigit() else ("bits", "=", part)
+        if key == "loadable" and not value:
+            chosen["loadable"] = True
+        elif key in CHOICES and key != "loadable" and value.isdigit():
+            chosen[CHOICES[key]] = int(value)
+        else:
+            raise LinkOpenError(f"the decoder {name!r} has a choice {part!r}: expected {_choices_text()}")
+    distance = int(problem.code.get("distance", 0))
+    if "window" not in chosen and distance and problem.layout.num_layers > WINDOWS_FROM_DISTANCES * distance:
+        chosen = {"window": 2 * distance, "commit": distance, **chosen}
+    return UnionFindOptions(**chosen)  # type: ignore[arg-type]
+
+
+def _choices_text() -> str:
+    numbers = ", ".join(f"{choice}=N" for choice in CHOICES if choice != "loadable")
+    return f"union-find:{numbers} or loadable, with commas between them; union-find:3 for 3 weight bits"
