@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import links
+from benchmarks import cores, links
 from benchmarks.measure import Measurement
 
-BENCHMARKS = {"links": links.run}
+BENCHMARKS = {"links": links.run, "cores": cores.run}
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -5,47 +5,26 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
-import stim
 
 from benchmarks.measure import Measurement, side_by_side
+from benchmarks.memories import surface_memory
 from bridge.decoders import find_decoder
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, OpenedLink
-from bridge.problem import DecodingProblem
 from hdl.build import find_icarus
-from hdl.compile.graph import decoding_graph
-from hdl.compile.layout import events_layout
 from hdl.errors import ToolMissingError
 from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
-from qds1 import encode_event_shots
 from qds1.shots import Words
 
 SHOTS = {"cocotb:icarus": 500, "cocotb:verilator": 5_000, "verilated": 200_000, "software": 200_000}
 ROUNDS = 5
 SEED = 4
-
-
-def surface_problem() -> tuple[DecodingProblem, Words]:
-    """The problem, and words of more shots than any link gets."""
-    circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z",
-        distance=3,
-        rounds=3,
-        after_clifford_depolarization=0.005,
-        before_round_data_depolarization=0.005,
-        before_measure_flip_probability=0.005,
-        after_reset_flip_probability=0.005,
-    )
-    model = circuit.detector_error_model(decompose_errors=True)
-    layout = events_layout(model)
-    problem = DecodingProblem(model, layout, decoding_graph(model, layout), {"family": "surface", "distance": 3})
-    events = circuit.compile_detector_sampler(seed=SEED).sample(max(SHOTS.values()))
-    return problem, encode_event_shots(layout.events_by_layer(events))
+PROB = 0.005
 
 
 def run() -> list[Measurement]:
     """Measure every link that this machine has; the first row is cocotb with Verilator."""
-    problem, words = surface_problem()
+    problem, words = surface_memory(3, PROB, max(SHOTS.values()), weights_at=PROB, seed=SEED)
     decoder = find_decoder("table", problem)
     names = ["cocotb:verilator", "verilated", "software", *(["cocotb:icarus"] if _has_icarus() else [])]
     with ExitStack() as stack:
