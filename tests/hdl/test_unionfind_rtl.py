@@ -14,6 +14,7 @@ from tests.hdl.unionfind_codes import (
     TWO_OBSERVABLES,
     adversarial,
     graph_of,
+    honeycomb,
     layers_of,
     memory,
     surface_graph,
@@ -100,14 +101,20 @@ def test_random_and_adversarial_shots(distance: int, shots: int, weight_bits: in
     check_core(graph, UnionFindOptions(weight_bits), np.concatenate(kinds))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["repetition", "unrotated", "two observables", "torus"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two observables",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("repetition", "unrotated", "honeycomb", "torus")),
+    ],
+)
 def test_other_codes(name: str) -> None:
     repetition = memory("repetition_code:memory", 15, 11, 0.03).detector_error_model(decompose_errors=True)
     unrotated = memory("surface_code:unrotated_memory_z", 5, 5, 0.01).detector_error_model(decompose_errors=True)
     models = {
         "repetition": repetition,
         "unrotated": unrotated,
+        "honeycomb": honeycomb(6, 6, 18, 0.005).detector_error_model(decompose_errors=True),
         "two observables": TWO_OBSERVABLES,
         "torus": torus(4, 3, 0.03),
     }

@@ -108,6 +108,61 @@ def torus(size: int, layers: int, prob: float, *, uniform: bool = False) -> stim
     return stim.DetectorErrorModel("\n".join(lines))
 
 
+def honeycomb(width: int, height: int, sub_rounds: int, prob: float) -> stim.Circuit:
+    """A memory of the honeycomb code on a torus: Hastings and Haah, Quantum 5, 564 (2021), checks by colour as in
+    Gidney et al., Quantum 5, 605 (2021).
+
+    Qubits sit on a brick wall; a plaquette starts at each (x, y) with x + y even and spans three by two qubits.
+    Plaquettes and edges have three colours, and sub-round s measures XX, YY or ZZ on all edges of colour s mod 3. The
+    observable is the inner logical operator along row 0, the product of all checks on it: it commutes with every check,
+    and its Pauli on a qubit is that of the edge that leaves the row.
+
+    Args:
+        width, height: of the wall; multiples of 6 and of 2.
+        sub_rounds: the first and the last four are free of noise, so that the memory is all bulk.
+        prob: of depolarisation before each sub-round, and of a flipped check.
+    """
+    paulis = "XYZ"
+
+    def qubit(x: int, y: int) -> int:
+        return y % height * width + x % width
+
+    edges: dict[int, list[frozenset[int]]] = {colour: [] for colour in range(3)}
+    plaquettes: dict[int, list[tuple[int, int, frozenset[int]]]] = {colour: [] for colour in range(3)}
+    for y in range(height):
+        for x in range(width):
+            edges[(2 - x) % 3].append(frozenset((qubit(x, y), qubit(x + 1, y))))
+            if (x + y) % 2 == 0:
+                edges[(1 - x) % 3].append(frozenset((qubit(x, y), qubit(x, y + 1))))
+                corners = frozenset(qubit(x + i, y + j) for i in range(3) for j in range(2))
+                plaquettes[2 * x % 3].append((x, y, corners))
+    circuit, qubits = stim.Circuit(), range(width * height)
+    leaving = [(1 - v % width) % 3 for v in qubits]
+    for v in qubits:
+        circuit.append(f"R{paulis[leaving[v]]}", [v])
+    num_measured = 0
+    measured: dict[tuple[int, frozenset[int]], int] = {}
+    values: dict[tuple[int, int], list[int]] = {}
+    for s in range(sub_rounds):
+        noise = prob if 4 <= s < sub_rounds - 4 else 0.0
+        circuit.append("DEPOLARIZE1", qubits, noise)
+        for edge in edges[s % 3]:
+            first, second = (stim.target_pauli(v, paulis[s % 3]) for v in sorted(edge))
+            circuit.append("MPP", [first, stim.target_combiner(), second], noise)
+            measured[s, edge] = num_measured
+            num_measured += 1
+        for x, y, corners in plaquettes[(s + 1) % 3] if s else []:
+            value = [measured[t, edge] for t in (s - 1, s) for edge in edges[t % 3] if edge <= corners]
+            if (x, y) in values:
+                both = [stim.target_rec(index - num_measured) for index in value + values[x, y]]
+                circuit.append("DETECTOR", both, (x, y, s - 4))
+            values[x, y] = value
+    for v in qubits:
+        circuit.append(f"M{paulis[leaving[v]]}", [v])
+    circuit.append("OBSERVABLE_INCLUDE", [stim.target_rec(v - len(qubits)) for v in range(width)], 0)
+    return circuit
+
+
 TWO_OBSERVABLES = stim.DetectorErrorModel("""
     detector(0, 0) D0
     detector(1, 0) D1
