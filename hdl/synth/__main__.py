@@ -3,27 +3,33 @@
 import argparse
 from pathlib import Path
 
-from hdl.synth.report import SHOTS, markdown, measure_whole, plot, window_line
+from hdl.errors import HdlError
+from hdl.synth.plot import plot
+from hdl.synth.report import SHOTS, markdown, measure_table, measure_whole, measure_windows
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-WINDOW_PROB = 0.005
 
 
 def main() -> None:
     """Measure every distance and width asked for."""
     parser = argparse.ArgumentParser(prog="python -m hdl.synth", description=__doc__)
     parser.add_argument("--distances", type=int, nargs="+", default=sorted(SHOTS), choices=sorted(SHOTS))
-    parser.add_argument("--weight-bits", type=int, nargs="+", default=[3, 4])
+    parser.add_argument("--weight-bits", type=int, nargs="+", default=[3, 4], choices=[3, 4])
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder of hardware.md")
     arguments = parser.parse_args()
-    rows, window_rows = [], []
-    for distance in arguments.distances:
-        for weight_bits in arguments.weight_bits:
-            print(f"d={distance}, {weight_bits}-bit weights", flush=True)
-            rows.append(measure_whole(distance, weight_bits))
-            window_rows.append(window_line(distance, weight_bits, WINDOW_PROB))
-    plot(rows, arguments.docs / "images" / "hardware.svg")
-    (arguments.docs / "hardware.md").write_text(markdown(rows, window_rows))
+    whole, windowed = [], []
+    try:
+        print("table, d=3", flush=True)
+        table = measure_table()
+        for distance in sorted(arguments.distances):
+            print(f"union-find, d={distance}", flush=True)
+            whole += measure_whole(distance, sorted(arguments.weight_bits))
+            print(f"union-find in windows, d={distance}", flush=True)
+            windowed += measure_windows(distance, sorted(arguments.weight_bits))
+    except HdlError as error:
+        raise SystemExit(str(error)) from error
+    plot(whole, arguments.docs / "images" / "hardware.svg")
+    (arguments.docs / "hardware.md").write_text(markdown(table, whole, windowed), encoding="utf-8")
     print(f"wrote {arguments.docs / 'hardware.md'}")
 
 

@@ -1,8 +1,10 @@
-"""Speed and error rates of the union-find core from its fast model, beside PyMatching on the same shots."""
+"""Speed and error rates of the cores from their fast models, beside PyMatching on the same shots."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import cache
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import events_layout
-from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.compile.table import decode_with_table, maximum_likelihood_table
+from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions
 from hdl.model import unionfind
 from hdl.model.unionfind import UnionFindModel
 from hdl.synth.tools import remembered
@@ -23,7 +26,11 @@ WEIGHTS_AT = 0.004
 BATCH_SHOTS = 200_000
 BATCH_BITS = 40_000_000
 AROUND_WORK_CYCLES, EMPTY_CYCLES = 3, 2
-SOURCES = (unionfind.SOURCE, *(Path(unionfind.__file__).parent.parent / "compile").glob("unionfind_*.py"))
+NORMAL_95 = 1.959964
+SOURCES = (unionfind.SOURCE, Path(unionfind.__file__), Path(__file__))
+
+Wrong = NDArray[np.bool_]
+Table = NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -36,17 +43,47 @@ class Cycles:
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Logical errors of the core and of PyMatching on the same shots."""
+class Paired:
+    """Logical errors of two decoders on the same shots.
 
-    shots: int
-    errors: int
-    matching_errors: int
+    Attributes:
+        errors, other_errors: of the core, and of what it is compared with.
+        alone, other_alone: those among them that the other one got right.
+    """
+
+    shots: int = 0
+    errors: int = 0
+    other_errors: int = 0
+    alone: int = 0
+    other_alone: int = 0
+
+    def counting(self, wrong: Wrong, other_wrong: Wrong) -> "Paired":
+        """With more shots: 0/1 of shape (shots,), whether each decoder was wrong."""
+        counts = (wrong, other_wrong, wrong & ~other_wrong, other_wrong & ~wrong)
+        return Paired(
+            self.shots + len(wrong),
+            *(
+                old + int(new.sum())
+                for old, new in zip((self.errors, self.other_errors, self.alone, self.other_alone), counts, strict=True)
+            ),
+        )
 
     @property
     def ratio(self) -> float:
-        """Error rate over PyMatching's."""
-        return self.errors / max(1, self.matching_errors)
+        """Error rate over the other's."""
+        return self.errors / max(1, self.other_errors)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the ratio of two paired proportions, its logarithm taken as normal.
+
+        The variance is (b + c) / ((a + b) (a + c)), with b and c the shots that only one got wrong: delta method, as in
+        Nam and Blackwelder, Statistics in Medicine 21, 689 (2002).
+        """
+        if not self.errors or not self.other_errors:
+            return 0.0, float("inf")
+        spread = NORMAL_95 * sqrt((self.alone + self.other_alone) / (self.errors * self.other_errors))
+        return exp(log(self.ratio) - spread), exp(log(self.ratio) + spread)
 
 
 def memory(distance: int, rounds: int, prob: float) -> stim.Circuit:
@@ -69,58 +106,95 @@ def graph(distance: int, rounds: int) -> DecodingGraph:
     return decoding_graph(error_model, events_layout(error_model))
 
 
-def whole_shots(distance: int, prob: float, weight_bits: int, shots: int) -> tuple[Accuracy, Cycles]:
-    """Error rate and cycles of the whole-block core, rounds = distance."""
-    key = {"for": "whole", "distance": distance, "prob": prob, "bits": weight_bits, "shots": shots}
-    found = remembered({**key, "sources": list(SOURCES)}, lambda _: _whole(distance, prob, weight_bits, shots))
-    return Accuracy(**found["accuracy"]), Cycles(**found["cycles"])
+def whole_shots(distance: int, prob: float, widths: Sequence[int], shots: int) -> Mapping[int, tuple[Paired, Cycles]]:
+    """Error rates (over PyMatching's) and cycles of whole-block cores, rounds = distance, by weight bits."""
+    models = {bits: UnionFindModel(graph(distance, distance), UnionFindOptions(bits)) for bits in widths}
+    key = _key("whole", distance, prob, shots, [model.fabric for model in models.values()])
+    found = remembered(key, lambda _: _whole(distance, prob, models, shots))
+    return {bits: (Paired(**found[str(bits)]["errors"]), Cycles(**found[str(bits)]["cycles"])) for bits in widths}
 
 
-def _whole(distance: int, prob: float, weight_bits: int, shots: int) -> Mapping[str, Any]:
+def _key(what: str, distance: int, prob: float, shots: int, decoders: Sequence[Fabric | Table]) -> Mapping[str, Any]:
+    """All that a measurement depends on: the compiled decoders by content."""
+    digest = hashlib.sha256()
+    for decoder in decoders:
+        columns = [getattr(decoder, f.name) for f in fields(decoder)] if isinstance(decoder, Fabric) else [decoder]
+        for column in columns:
+            digest.update(np.asarray(column).tobytes())
+    key = {"for": what, "distance": distance, "prob": prob, "shots": shots, "decoders": digest.hexdigest()}
+    return {**key, "sources": list(SOURCES)}
+
+
+def _whole(distance: int, prob: float, models: Mapping[int, UnionFindModel], shots: int) -> Mapping[str, Any]:
     decoding = graph(distance, distance)
-    model = UnionFindModel(decoding, UnionFindOptions(weight_bits))
-    errors = matching_errors = 0
-    histogram = np.zeros(1 << 16, dtype=np.int64)
+    errors = dict.fromkeys(models, Paired())
+    histograms = {bits: np.zeros(1 << 16, dtype=np.int64) for bits in models}
     for events, observables, matched in _batches(distance, distance, prob, shots):
-        decoded = model.decode_timed(decoding.defects(events.view(np.uint8)))
-        errors += int((decoded.flips[:, 0] != observables).sum())
-        matching_errors += int((matched != observables).sum())
-        histogram += np.bincount(
-            np.where(decoded.cycles > 0, decoded.cycles + AROUND_WORK_CYCLES, EMPTY_CYCLES), minlength=1 << 16
-        )
+        defects = decoding.defects(events.view(np.uint8))
+        for bits, model in models.items():
+            decoded = model.decode_timed(defects)
+            errors[bits] = errors[bits].counting(decoded.flips[:, 0] != observables, matched != observables)
+            latency = np.where(decoded.cycles > 0, decoded.cycles + AROUND_WORK_CYCLES, EMPTY_CYCLES)
+            histograms[bits] += np.bincount(latency, minlength=1 << 16)
     return {
-        "accuracy": asdict(Accuracy(shots, errors, matching_errors)),
-        "cycles": asdict(_summary(histogram, distance)),
+        str(bits): {"errors": asdict(errors[bits]), "cycles": asdict(_summary(histograms[bits], distance))}
+        for bits in models
     }
 
 
-def windows(distance: int, prob: float, options: UnionFindOptions, shots: int) -> tuple[Accuracy, int, Cycles]:
-    """Error rate of the windowed core over 10 d rounds, errors of the whole-block core, cycles per committed round."""
-    key = {"for": "windows", "distance": distance, "prob": prob, "options": asdict(options), "shots": shots}
-    found = remembered({**key, "sources": list(SOURCES)}, lambda _: _windows(distance, prob, options, shots))
-    return Accuracy(**found["accuracy"]), int(found["whole_errors"]), Cycles(**found["cycles"])
+def table_shots(distance: int, prob: float, shots: int) -> Paired:
+    """Error rate of the table core over PyMatching's, rounds = distance."""
+    table = maximum_likelihood_table(graph(distance, distance))
+    key = _key("table", distance, prob, shots, [table])
+    return Paired(**remembered(key, lambda _: asdict(_table(distance, prob, table, shots))))
 
 
-def _windows(distance: int, prob: float, options: UnionFindOptions, shots: int) -> Mapping[str, Any]:
-    rounds = 10 * distance
-    decoding = graph(distance, rounds)
+def _table(distance: int, prob: float, table: Table, shots: int) -> Paired:
+    decoding = graph(distance, distance)
+    errors = Paired()
+    for events, observables, matched in _batches(distance, distance, prob, shots):
+        flips = decode_with_table(table, decoding.defects(events.view(np.uint8)), 1)[:, 0]
+        errors = errors.counting(flips != observables, matched != observables)
+    return errors
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """A windowed core over 10 d rounds: errors over the whole block's and over PyMatching's; cycles per committed
+    round, bringing in the layers included."""
+
+    over_whole: Paired
+    over_matching: Paired
+    cycles: Cycles
+
+
+def windows(distance: int, prob: float, options: UnionFindOptions, shots: int) -> Windowed:
+    """Measure a windowed core."""
+    decoding = graph(distance, 10 * distance)
     windowed = UnionFindModel(decoding, options)
     whole = UnionFindModel(decoding, UnionFindOptions(options.weight_bits))
-    errors = whole_errors = matching_errors = 0
+    key = _key("windows", distance, prob, shots, [windowed.fabric, whole.fabric])
+    found = remembered(
+        {**key, "options": asdict(options)},
+        lambda _: asdict(_windows(distance, prob, windowed, whole, shots)),
+    )
+    return Windowed(Paired(**found["over_whole"]), Paired(**found["over_matching"]), Cycles(**found["cycles"]))
+
+
+def _windows(distance: int, prob: float, windowed: UnionFindModel, whole: UnionFindModel, shots: int) -> Windowed:
+    rounds, commit = 10 * distance, windowed.options.commit_layers
+    decoding = graph(distance, rounds)
+    over_whole = over_matching = Paired()
     histogram = np.zeros(1 << 16, dtype=np.int64)
     for events, observables, matched in _batches(distance, rounds, prob, shots):
         defects = decoding.defects(events.view(np.uint8))
         streamed = windowed.decode_stream(_layers(decoding, defects))
-        errors += int((streamed.flips[:, -1, 0] != observables).sum())
-        whole_errors += int((whole.decode(defects)[0][:, 0] != observables).sum())
-        matching_errors += int((matched != observables).sum())
-        per_window = streamed.cycles[:, :-1].ravel() + AROUND_WORK_CYCLES + options.commit_layers
+        wrong = streamed.flips[:, -1, 0] != observables
+        over_whole = over_whole.counting(wrong, whole.decode(defects)[0][:, 0] != observables)
+        over_matching = over_matching.counting(wrong, matched != observables)
+        per_window = streamed.cycles[:, :-1].ravel() + AROUND_WORK_CYCLES + commit
         histogram += np.bincount(per_window, minlength=1 << 16)
-    return {
-        "accuracy": asdict(Accuracy(shots, errors, matching_errors)),
-        "whole_errors": whole_errors,
-        "cycles": asdict(_summary(histogram, options.commit_layers)),
-    }
+    return Windowed(over_whole, over_matching, _summary(histogram, commit))
 
 
 def _layers(decoding: DecodingGraph, defects: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -130,7 +204,8 @@ def _layers(decoding: DecodingGraph, defects: NDArray[np.uint8]) -> NDArray[np.u
     return flat.reshape(len(defects), -1, width)
 
 
-def _batches(distance: int, rounds: int, prob: float, shots: int) -> Any:
+def _batches(distance: int, rounds: int, prob: float, shots: int) -> Iterator[tuple[Wrong, Wrong, NDArray[np.uint8]]]:
+    """Detection events (shots, detectors), the observable (shots,) and what PyMatching makes of it (shots,)."""
     circuit = memory(distance, rounds, prob)
     sampler = circuit.compile_detector_sampler(seed=round(1e6 * prob) + distance)
     matching = pymatching.Matching.from_detector_error_model(circuit.detector_error_model(decompose_errors=True))

@@ -1,46 +1,61 @@
-"""One table and one plot of what the decoders cost and reach."""
+"""One page about what the decoders cost and reach: the measurements that it takes, and its text."""
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot
-
-from hdl.compile.decoder import RTL_FOLDER, compile_decoder
-from hdl.compile.layout import events_layout
-from hdl.compile.manifest import DecoderFolder
 from hdl.compile.unionfind_fabric import UnionFindOptions
-from hdl.synth.measure import WEIGHTS_AT, Accuracy, Cycles, memory, whole_shots, windows
-from hdl.synth.tools import Area, ecp5_fmax_mhz, xc7_area
+from hdl.synth.designs import Cost, core_area, cost
+from hdl.synth.measure import Cycles, Paired, Windowed, table_shots, whole_shots, windows
+from hdl.synth.tools import Area
 
 PROBS = (0.001, 0.003, 0.005)
 SHOTS: Mapping[int, Mapping[float, int]] = {
-    3: {0.001: 4_000_000, 0.003: 2_000_000, 0.005: 1_000_000},
-    5: {0.001: 10_000_000, 0.003: 2_000_000, 0.005: 600_000},
-    7: {0.001: 30_000_000, 0.003: 2_000_000, 0.005: 300_000},
-    9: {0.001: 200_000, 0.003: 2_000_000, 0.005: 200_000},
+    3: {0.001: 20_000_000, 0.003: 4_000_000, 0.005: 4_000_000},
+    5: {0.001: 40_000_000, 0.003: 6_000_000, 0.005: 2_000_000},
+    7: {0.001: 30_000_000, 0.003: 4_000_000, 0.005: 600_000},
+    9: {0.001: 400_000, 0.003: 2_000_000, 0.005: 300_000},
 }
-WINDOW_SHOTS: Mapping[int, int] = {3: 100_000, 5: 50_000, 7: 20_000, 9: 8_000}
+WIDTHS = (3, 4)
+"""Weight bits that are decoded side by side, whichever of them the report shows."""
+TABLE_DISTANCE = 3
+WINDOW_PROB = 0.005
+WINDOW_SHOTS: Mapping[int, int] = {3: 200_000, 5: 100_000, 7: 30_000, 9: 15_000}
+SMALLER_WINDOWS: Mapping[int, tuple[int, int]] = {5: (8, 2), 7: (10, 3)}
+"""Window and commit layers besides 2 d and d, with 4-bit weights."""
 FEWEST_ERRORS = 100
 """Below this many errors of PyMatching a ratio says nothing."""
 LARGEST_PLACED = 7
 """Place and route of larger cores takes hours in the WebAssembly tools."""
 
+HEAD = """\
+# What the decoders cost and reach
+
+Written by `make synth` (`python -m hdl.synth`). Results are kept by content: a second run measures only what changed.
+
+Rotated surface code, memory Z, uniform circuit noise, rounds = d. Tables and weights are computed once, for 0.4%, and
+serve every rate; PyMatching, on the same shots, knows the true one.
+
+- **Area** is Yosys `synth_xilinx -family xc7`, before place and route. *Core* is the decoding block with its streams:
+  layers of detection events in, results out, both with valid and ready, the next shot's layers collected while one is
+  decoded. This is the number to hold against other decoders' cores. *Decoder* is `decoder_top`: the core, the parser
+  of the qds1 stream that differences raw outcomes, the response stage, and the AXI4-Lite registers with counters and
+  latency histogram; what it adds hardly grows with the code.
+- **Fmax** is Yosys `synth_ecp5 -abc9` and nextpnr-ecp5 for an LFE5-85 of speed grade 6, the core alone, one seed.
+- **Cycles** are mean / p99 / maximum per round, from a shot's last layer to its result, by the model that the RTL
+  equals cycle for cycle. An empty shot takes two.
+- **Error ratios** have their 95% interval (both decoders on the same shots) and, in brackets, the errors of the
+  decoder compared with. Where those are fewer than 100 there is no ratio, only the two counts.
+"""
+
 WHOLE_COLUMNS = (
     "d",
     "weight bits",
     "core LUT / FF",
-    "decoder LUT / FF / BRAM",
+    "decoder LUT / FF",
     "Fmax MHz",
-    "cycles per round at 0.1%",
+    "cycles at 0.1%",
     "at 0.5%",
-    "ns per round, 0.1% / 0.5%",
+    "ns per round at 0.1% / 0.5%",
     "errors over PyMatching's at 0.1%",
     "at 0.3%",
     "at 0.5%",
@@ -50,152 +65,144 @@ WINDOW_COLUMNS = (
     "weight bits",
     "window / commit",
     "core LUT / FF",
-    "cycles per round at 0.5%",
+    "cycles per committed round",
     "errors over the whole block's",
     "over PyMatching's",
 )
+TABLE_COLUMNS = ("d", "core LUT / FF / BRAM", "decoder LUT / FF / BRAM", "Fmax MHz", *WHOLE_COLUMNS[-3:])
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A core for whole shots, measured."""
+    """A union-find core for whole shots, measured."""
 
     distance: int
     weight_bits: int
-    core: Area
-    decoder: Area
-    fmax_mhz: float | None
-    accuracy: Mapping[float, Accuracy]
+    cost: Cost
+    errors: Mapping[float, Paired]
     cycles: Mapping[float, Cycles]
 
+    def says_something(self, prob: float) -> bool:
+        """Whether there were enough errors for a ratio."""
+        return self.errors[prob].other_errors >= FEWEST_ERRORS
 
-def measure_whole(distance: int, weight_bits: int) -> Whole:
-    """Synthesise and measure a core for whole shots, rounds = distance."""
-    measured = {prob: whole_shots(distance, prob, weight_bits, SHOTS[distance][prob]) for prob in PROBS}
-    with compiled(distance, distance, UnionFindOptions(weight_bits)) as decoder:
-        sources = core_sources(decoder)
-        return Whole(
+
+def measure_whole(distance: int, widths: Sequence[int]) -> list[Whole]:
+    """The cores for whole shots of one distance."""
+    measured = {prob: whole_shots(distance, prob, WIDTHS, SHOTS[distance][prob]) for prob in PROBS}
+    return [
+        Whole(
             distance=distance,
-            weight_bits=weight_bits,
-            core=xc7_area(sources, "decoder_core"),
-            decoder=xc7_area(decoder.sources, decoder.manifest.top),
-            fmax_mhz=ecp5_fmax_mhz(sources, "decoder_core") if distance <= LARGEST_PLACED else None,
-            accuracy={prob: accuracy for prob, (accuracy, _) in measured.items()},
-            cycles={prob: cycles for prob, (_, cycles) in measured.items()},
+            weight_bits=bits,
+            cost=cost(distance, "union-find", UnionFindOptions(bits), placed=distance <= LARGEST_PLACED),
+            errors={prob: measured[prob][bits][0] for prob in PROBS},
+            cycles={prob: measured[prob][bits][1] for prob in PROBS},
         )
+        for bits in widths
+    ]
 
 
-@contextmanager
-def compiled(distance: int, rounds: int, options: UnionFindOptions) -> Iterator[DecoderFolder]:
-    """A union-find decoder in a folder that goes afterwards."""
-    error_model = memory(distance, rounds, WEIGHTS_AT).detector_error_model(decompose_errors=True)
-    layout = events_layout(error_model)
-    with tempfile.TemporaryDirectory() as scratch:
-        yield compile_decoder(error_model, layout, Path(scratch) / "decoder", core="union-find", options=options)
+def measure_windows(distance: int, widths: Sequence[int]) -> list[str]:
+    """Table rows of the windowed cores of one distance."""
+    options = [UnionFindOptions(bits, window=2 * distance, commit=distance) for bits in widths]
+    if distance in SMALLER_WINDOWS and max(widths) == max(WIDTHS):
+        window, commit = SMALLER_WINDOWS[distance]
+        options.append(UnionFindOptions(max(WIDTHS), window=window, commit=commit))
+    return [_window_line(distance, option) for option in options]
 
 
-def core_sources(decoder: DecoderFolder) -> list[Path]:
-    """Sources of decoder_core alone."""
-    chosen = [path for path in decoder.sources if path.name.startswith(("decoder_pkg", "uf_", "decoder_core"))]
-    return [*chosen, RTL_FOLDER / "sync_fifo.sv"] if decoder.manifest.options.get("window") else chosen
-
-
-def whole_line(row: Whole) -> str:
-    """Table row of a core for whole shots."""
-    fmax = f"{row.fmax_mhz:.0f}" if row.fmax_mhz else "-"
-    time = " / ".join(
-        f"{row.cycles[p].mean * 1000 / row.fmax_mhz:.0f}" if row.fmax_mhz else "-" for p in (0.001, 0.005)
-    )
-    ratios = " | ".join(ratio_text(row.accuracy[prob]) for prob in PROBS)
-    area = f"{row.core.luts:,} / {row.core.flip_flops:,}"
-    decoder = f"{row.decoder.luts:,} / {row.decoder.flip_flops:,} / {row.decoder.block_rams:g}"
-    return (
-        f"| {row.distance} | {row.weight_bits} | {area} | {decoder} | {fmax} | {cycles_text(row.cycles[0.001])} "
-        f"| {cycles_text(row.cycles[0.005])} | {time} | {ratios} |"
+def measure_table() -> str:
+    """Table row of the look-up core."""
+    area = cost(TABLE_DISTANCE, "table", None, placed=True)
+    errors = [table_shots(TABLE_DISTANCE, prob, SHOTS[TABLE_DISTANCE][prob]) for prob in PROBS]
+    return _line(
+        TABLE_DISTANCE, _area(area.core, brams=True), _area(area.decoder, brams=True), _mhz(area), *map(_ratio, errors)
     )
 
 
-def cycles_text(cycles: Cycles) -> str:
-    """Mean, p99 and maximum."""
+def _window_line(distance: int, options: UnionFindOptions) -> str:
+    measured: Windowed = windows(distance, WINDOW_PROB, options, WINDOW_SHOTS[distance])
+    return _line(
+        distance,
+        options.weight_bits,
+        f"{options.window} / {options.commit_layers}",
+        _area(core_area(distance, options)),
+        _cycles(measured.cycles),
+        _ratio(measured.over_whole),
+        _ratio(measured.over_matching),
+    )
+
+
+def _whole_line(row: Whole) -> str:
+    times = (
+        f"{row.cycles[prob].mean * 1000 / row.cost.fmax_mhz:.0f}" if row.cost.fmax_mhz else "-"
+        for prob in (PROBS[0], PROBS[-1])
+    )
+    return _line(
+        row.distance,
+        row.weight_bits,
+        _area(row.cost.core),
+        _area(row.cost.decoder),
+        _mhz(row.cost),
+        _cycles(row.cycles[PROBS[0]]),
+        _cycles(row.cycles[PROBS[-1]]),
+        " / ".join(times),
+        *(_ratio(row.errors[prob]) for prob in PROBS),
+    )
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _area(area: Area, *, brams: bool = False) -> str:
+    return f"{area.luts:,} / {area.flip_flops:,}" + (f" / {area.block_rams:g}" if brams else "")
+
+
+def _mhz(area: Cost) -> str:
+    return f"{area.fmax_mhz:.0f}" if area.fmax_mhz else "-"
+
+
+def _cycles(cycles: Cycles) -> str:
     return f"{cycles.mean:.1f} / {cycles.p99:.1f} / {cycles.max:.1f}"
 
 
-def ratio_text(accuracy: Accuracy) -> str:
-    """Ratio and how many errors of PyMatching it rests on."""
-    if accuracy.matching_errors < FEWEST_ERRORS:
-        return f"({accuracy.errors} against {accuracy.matching_errors})"
-    return f"{accuracy.ratio:.3f} ({accuracy.matching_errors:,})"
+def _ratio(paired: Paired) -> str:
+    if paired.other_errors < FEWEST_ERRORS:
+        return f"{paired.errors} against {paired.other_errors}"
+    low, high = paired.interval
+    return f"{paired.ratio:.3f}, {low:.3f} to {high:.3f} ({paired.other_errors:,})"
 
 
-def window_line(distance: int, weight_bits: int, prob: float) -> str:
-    """Table row of a windowed core: window 2 d, commit d, over 10 d rounds."""
-    options = UnionFindOptions(weight_bits, window=2 * distance, commit=distance)
-    accuracy, whole_errors, cycles = windows(distance, prob, options, WINDOW_SHOTS[distance])
-    with compiled(distance, 2 * distance, options) as decoder:
-        area = xc7_area(core_sources(decoder), "decoder_core")
-    return (
-        f"| {distance} | {weight_bits} | {options.window} / {options.commit_layers} "
-        f"| {area.luts:,} / {area.flip_flops:,} | {cycles_text(cycles)} | {accuracy.errors / whole_errors:.3f} "
-        f"| {ratio_text(accuracy)} |"
-    )
-
-
-def plot(rows: Sequence[Whole], file: Path) -> None:
-    """LUTs, cycles per round and error ratio over the distance."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.4))
-    for bits, style in ((3, "o--"), (4, "s-")):
-        chosen = [row for row in rows if row.weight_bits == bits]
-        distances = [row.distance for row in chosen]
-        axes[0].semilogy(distances, [row.core.luts for row in chosen], style, label=f"{bits}-bit weights")
-        for prob, colour in ((0.001, "C0"), (0.005, "C3")):
-            label = f"{bits} bits, {prob:.1%}"
-            axes[1].plot(distances, [row.cycles[prob].mean for row in chosen], style, color=colour, label=label)
-        for prob, colour in ((0.003, "C2"), (0.005, "C3")):
-            label = f"{bits} bits, {prob:.1%}"
-            axes[2].plot(distances, [row.accuracy[prob].ratio for row in chosen], style, color=colour, label=label)
-    for axis, title in zip(axes, ("7-series LUTs", "mean cycles per round", "errors over PyMatching's"), strict=True):
-        axis.set(title=title, xlabel="distance", xticks=sorted({row.distance for row in rows}))
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
-    figure.tight_layout()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
-
-
-def table_head(columns: Sequence[str]) -> list[str]:
-    """The first two lines of a Markdown table."""
+def _head(columns: Sequence[str]) -> list[str]:
     return [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
 
 
-def markdown(rows: Sequence[Whole], window_rows: Sequence[str]) -> str:
+def markdown(table: str, whole: Sequence[Whole], windowed: Sequence[str]) -> str:
     """The whole report."""
     return "\n".join(
         [
-            "# What the union-find decoder costs and reaches",
+            HEAD,
+            "## Union-find, whole shots",
             "",
-            "Written by `make synth` (`python -m hdl.synth`); a second run only measures what changed.",
+            *_head(WHOLE_COLUMNS),
+            *map(_whole_line, whole),
             "",
-            "Rotated surface code, memory Z, uniform circuit noise; all weights computed once, at 0.4%. Area: Yosys",
-            "`synth_xilinx -family xc7`, for the core with its layer and result streams, and for the whole decoder",
-            "(AXI4-Stream front end, registers and statistics included). Fmax: Yosys and nextpnr-ecp5, LFE5-85 speed",
-            "grade 6, the core alone. Cycles: mean / p99 / maximum per round, from a shot's last layer to its result,",
-            "by the model that the RTL equals cycle for cycle. Error ratios: on the same shots, PyMatching's errors in",
-            "brackets; PyMatching knows the true rates.",
+            "![area, clock, cycles and accuracy over the distance](images/hardware.svg)",
             "",
-            "## Whole shots, rounds = d",
-            "",
-            *table_head(WHOLE_COLUMNS),
-            *(whole_line(row) for row in rows),
-            "",
-            "![area, speed and accuracy over the distance](images/hardware.svg)",
-            "",
-            "## Windows, 10 d rounds at 0.5%",
+            f"## Union-find in windows, 10 d rounds at {WINDOW_PROB:.1%}",
             "",
             "Cycles per committed round include bringing in the layers. A window's core serves memories of any length.",
             "",
-            *table_head(WINDOW_COLUMNS),
-            *window_rows,
+            *_head(WINDOW_COLUMNS),
+            *windowed,
+            "",
+            "## Look-up table",
+            "",
+            "Four cycles from the last word to the answer's first, whatever the shot; a shot can follow without a gap.",
+            "",
+            *_head(TABLE_COLUMNS),
+            table,
             "",
         ]
     )

@@ -95,9 +95,11 @@ def _copy(sources: Sequence[Path], folder: Path) -> str:
 
 
 def _run(tool: str, arguments: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(
-        [*_command(tool), *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
-    )
+    command = [*_command(tool), *arguments]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{tool} was not done after {TIMEOUT_S:.0f} s") from error
     if done.returncode:
         raise BuildError(f"{tool} failed: {(done.stderr or done.stdout)[-2000:]}")
 

@@ -1,0 +1,58 @@
+"""The cores that the report is about, compiled into a folder that goes afterwards, and what each one costs."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdl.compile.decoder import RTL_FOLDER, compile_decoder
+from hdl.compile.layout import events_layout
+from hdl.compile.manifest import DecoderFolder
+from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.synth.measure import WEIGHTS_AT, memory
+from hdl.synth.tools import Area, ecp5_fmax_mhz, xc7_area
+
+CORE_FILES = ("decoder_pkg", "table_core", "uf_", "decoder_core")
+CORE = "decoder_core"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A core with its streams by itself, and the whole decoder around it; no clock where it was not placed."""
+
+    core: Area
+    decoder: Area
+    fmax_mhz: float | None
+
+
+@contextmanager
+def compiled(distance: int, rounds: int, core: str, options: UnionFindOptions | None = None) -> Iterator[DecoderFolder]:
+    """A decoder of the rotated surface code in a folder that goes afterwards."""
+    error_model = memory(distance, rounds, WEIGHTS_AT).detector_error_model(decompose_errors=True)
+    layout = events_layout(error_model)
+    with tempfile.TemporaryDirectory() as scratch:
+        yield compile_decoder(error_model, layout, Path(scratch) / "decoder", core=core, options=options)
+
+
+def core_sources(decoder: DecoderFolder) -> list[Path]:
+    """Sources of decoder_core alone."""
+    chosen = [path for path in decoder.sources if path.name.startswith(CORE_FILES)]
+    return [*chosen, RTL_FOLDER / "sync_fifo.sv"] if decoder.manifest.options.get("window") else chosen
+
+
+def cost(distance: int, core: str, options: UnionFindOptions | None, *, placed: bool) -> Cost:
+    """Synthesise a decoder for whole shots, rounds = distance; `placed`: place and route its core, too."""
+    with compiled(distance, distance, core, options) as decoder:
+        sources = core_sources(decoder)
+        return Cost(
+            core=xc7_area(sources, CORE),
+            decoder=xc7_area(decoder.sources, decoder.manifest.top),
+            fmax_mhz=ecp5_fmax_mhz(sources, CORE) if placed else None,
+        )
+
+
+def core_area(distance: int, options: UnionFindOptions) -> Area:
+    """Area of a windowed core."""
+    with compiled(distance, 2 * distance, "union-find", options) as decoder:
+        return xc7_area(core_sources(decoder), CORE)
