@@ -13,7 +13,7 @@ import orjson
 
 from twin import clock
 from twin.device.catalog import DeviceCatalog
-from twin.device.commands import apply_command, set_cryo, set_readout_config
+from twin.device.commands import RECALIBRATE, apply_command, set_cryo, set_readout_config
 from twin.device.controller import ControllerState
 from twin.device.device import Device, Scenario, SchedulerSettings
 from twin.device.drift import drift_at, reported_drift
@@ -27,7 +27,6 @@ from twin.store.database import Connection, Database
 from twin.store.events import Event
 from twin.telemetry.event_log import EventLog
 
-RECALIBRATE = "recalibrate"
 MAX_SAVE_ATTEMPTS = 5
 
 Change = Callable[[ControllerState, Device, Mapping[str, Scenario]], ControllerState]

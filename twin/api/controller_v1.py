@@ -112,13 +112,14 @@ async def readout(
     """
     backend = await parts.backends.current(backend_id)
     if schedule_id is None:
-        return _readout_view(backend, None, round_index, bernoulli_readout(backend.snapshot()))
+        snapshot = backend.snapshot()
+        return _readout_view(backend, None, round_index, bernoulli_readout(snapshot), snapshot.snapshot_id)
     read = partial(statements.schedule, backend_id=backend_id, schedule_id=schedule_id)
     stored = await parts.database.read(read)
     if stored is None:
         raise NotFoundError(f"backend {backend_id!r} has no schedule {schedule_id!r}")
-    outcomes = await schedule_readout(parts.executor, parts.backends, backend_id, stored, round_index)
-    return _readout_view(backend, schedule_id, round_index, outcomes)
+    outcomes, snapshot_id = await schedule_readout(parts.executor, parts.backends, backend_id, stored, round_index)
+    return _readout_view(backend, schedule_id, round_index, outcomes, snapshot_id)
 
 
 @router.post("/{backend_id}/readout_config", response_model=ReadoutConfigView, responses=responses(403, 404, 409, 422))
@@ -146,10 +147,12 @@ def _cryo(backend: Backend) -> dict[str, Any]:
     return {"backend_id": backend.device.backend_id, **cryo_view(backend.controlled.state, backend.device)}
 
 
-def _readout_view(backend: Backend, schedule_id: str | None, round_index: int, outcomes: list[int]) -> dict[str, Any]:
+def _readout_view(
+    backend: Backend, schedule_id: str | None, round_index: int, outcomes: list[int], snapshot_id: str
+) -> dict[str, Any]:
     """Channels select what is returned; the packed words keep bit i = qubit i."""
     chosen = backend.controlled.state.readout_config.channels
-    channels = [qubit for qubit in (chosen or range(len(outcomes))) if qubit < len(outcomes)]
+    channels = [qubit for qubit in (range(len(outcomes)) if chosen is None else chosen) if qubit < len(outcomes)]
     packed = sum(outcomes[qubit] << qubit for qubit in channels)
     num_words = max(1, -(-len(outcomes) // 32))
     words = [(packed >> (32 * index)) & 0xFFFFFFFF for index in range(num_words)]
@@ -162,6 +165,6 @@ def _readout_view(backend: Backend, schedule_id: str | None, round_index: int, o
         "outcomes": [outcomes[qubit] for qubit in channels],
         "meas_data_packed": words[0],
         "meas_data_words": words,
-        "snapshot_id": backend.snapshot().snapshot_id,
+        "snapshot_id": snapshot_id,
         "timestamp": clock.to_text(clock.now()),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from twin import clock
@@ -40,11 +40,23 @@ class TwoQubitGate(BaseModel):
     duration_ns: float
 
 
+class ReportedQubit(BaseModel):
+    qubit: int
+    t1_us: float
+    t2_us: float
+    readout_error: float
+    prob_meas1_prep0: float
+    prob_meas0_prep1: float
+    gate_error: float
+    frequency_ghz: float
+
+
 class BackendDetails(BackendSummary):
     qubit_positions: list[tuple[float, float]]
     snapshot_id: str
     reported_snapshot_id: str
-    two_qubit_gates: list[TwoQubitGate]
+    qubits: list[ReportedQubit] = Field(description="as the device reports them, overrides included")
+    two_qubit_gates: list[TwoQubitGate] = Field(description="the same of the coupled pairs")
     durations_ns: dict[str, float]
 
 
@@ -85,16 +97,21 @@ async def backends(parts: TheParts) -> dict[str, Any]:
 
 @router.get("/backends/{backend_id}", response_model=BackendDetails, responses=responses(404))
 async def one_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
-    """One backend with positions, durations, calibration, and the id of its noise snapshot of this moment."""
+    """One backend: positions, durations, the calibration of its file, and the noise that it reports at this moment."""
     backend = await parts.backends.current(backend_id)
     reported = backend.reported_snapshot()
     gates = [
         {"qubits": list(pair), "error": edge.error, "duration_ns": edge.duration_ns}
         for pair, edge in sorted(reported.edges.items())
     ]
+    names = set(ReportedQubit.model_fields) - {"qubit"}
     return backend.device.details() | {
         "snapshot_id": backend.snapshot().snapshot_id,
         "reported_snapshot_id": reported.snapshot_id,
+        "qubits": [
+            {"qubit": index, **{name: getattr(qubit, name) for name in names}}
+            for index, qubit in enumerate(reported.qubits)
+        ],
         "two_qubit_gates": gates,
     }
 

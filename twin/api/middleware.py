@@ -15,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.api.problems import problem_body, problem_response
+from twin.settings import URL_PREFIX
 from twin.telemetry.metrics import ServiceMetrics
 
 log = structlog.get_logger("twin.access")
@@ -61,7 +62,7 @@ class RequestContext:
     def _report(self, scope: Scope, status: int, duration_s: float, request_id: str) -> None:
         if scope["type"] != "http":
             return
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = getattr(scope.get("route"), "path", "unknown").removeprefix(URL_PREFIX)
         status = status or 500  # an exception on its way to the server's own handler
         self._metrics.observe_request(scope["method"], route, status, duration_s)
         write = log.info if status >= 400 else log.debug

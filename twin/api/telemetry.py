@@ -125,7 +125,7 @@ async def qec(backend_id: str, parts: TheParts, job_id: str | None = None, circu
     if job_id is None:
         job = await parts.database.read(partial(jobs.latest_with_metrics, backend_id=backend_id))
     else:
-        job = await parts.jobs.get(job_id)
+        job = await parts.jobs.get_of(backend_id, job_id)
     request = await _circuit(parts, job.job_id, circuit_index) if job is not None else None
     parts.backends.keep_snapshot(backend.snapshot())
     point = qec_point(backend.snapshot(), job, circuit_index, request)
@@ -187,7 +187,7 @@ async def loop(backend_id: str, parts: TheParts) -> dict[str, Any]:
 async def trace(backend_id: str, job_id: str, parts: TheParts) -> dict[str, Any]:
     """Everything about a job: request, events, QEC points, and the noise that it ran under."""
     parts.backends.get(backend_id)
-    row = await parts.jobs.get(job_id)
+    row = await parts.jobs.get_of(backend_id, job_id)
     request = await parts.database.read(partial(jobs.request, job_id=job_id))
     found = await parts.database.read(partial(events.page, job_id=job_id, after_id=0, limit=MAX_TRACE_EVENTS))
     points = await parts.database.read(

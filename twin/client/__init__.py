@@ -6,7 +6,7 @@
 """
 
 from twin.client.asynchronous import AsyncTwinClient
-from twin.client.errors import TwinApiError, TwinUnreachableError
+from twin.client.errors import JobFailedError, TwinApiError, TwinUnreachableError
 from twin.client.stream import SessionStream
 from twin.client.synchronous import TwinClient
 from twin.errors import DeadlineError, TwinError
@@ -14,6 +14,7 @@ from twin.errors import DeadlineError, TwinError
 __all__ = [
     "AsyncTwinClient",
     "DeadlineError",
+    "JobFailedError",
     "SessionStream",
     "TwinApiError",
     "TwinClient",

@@ -12,6 +12,7 @@ import httpx
 
 from twin.client import calls
 from twin.client.calls import Call
+from twin.client.errors import JobFailedError
 from twin.client.session import Credentials, request_arguments, tls_context, unreachable, value_of
 from twin.client.synchronous import DEFAULT_TIMEOUT_S, FIRST_POLL_S, LAST_POLL_S
 from twin.client.types import JobResult, Tokens
@@ -99,7 +100,7 @@ class AsyncTwinClient:
     async def wait_for_job(self, job_id: str, timeout_s: float = 600.0) -> JobResult:
         """The result of a job as soon as it is over.
 
-        Raises TwinError with the reason when it failed or was cancelled, DeadlineError after `timeout_s`.
+        Raises JobFailedError with the reason when it failed or was cancelled, DeadlineError after `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
         pause_s = FIRST_POLL_S
@@ -109,7 +110,7 @@ class AsyncTwinClient:
             await asyncio.sleep(pause_s)
             pause_s = min(LAST_POLL_S, 1.5 * pause_s)
         if status["status"] != "COMPLETED":
-            raise TwinError(f"job {job_id} is {status['status']}: {status['error']}")
+            raise JobFailedError(f"job {job_id} is {status['status']}: {status['error']}")
         return await self.job_result(job_id)
 
     async def aclose(self) -> None:

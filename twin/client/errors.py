@@ -2,6 +2,7 @@
 
 TwinError
 ├── TwinApiError          the twin answered with a problem
+├── JobFailedError        the job that was waited for has no result
 └── TwinUnreachableError  no answer, or none in time
 """
 
@@ -23,6 +24,10 @@ class TwinApiError(TwinError):
         self.retry_after_s = retry_after_s
         title = self.problem.get("title", "error")
         super().__init__(f"{status} {title}: {self.problem.get('detail', 'no details')}")
+
+
+class JobFailedError(TwinError):
+    """The job failed or was cancelled; the message has the twin's reason."""
 
 
 class TwinUnreachableError(TwinError):

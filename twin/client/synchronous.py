@@ -12,6 +12,7 @@ import httpx
 
 from twin.client import calls
 from twin.client.calls import Call
+from twin.client.errors import JobFailedError
 from twin.client.session import Credentials, request_arguments, stream_url, tls_context, unreachable, value_of
 from twin.client.stream import SessionStream
 from twin.client.types import JobResult, Tokens
@@ -102,7 +103,7 @@ class TwinClient:
     def wait_for_job(self, job_id: str, timeout_s: float = 600.0) -> JobResult:
         """The result of a job as soon as it is over.
 
-        Raises TwinError with the reason when it failed or was cancelled, DeadlineError after `timeout_s`.
+        Raises JobFailedError with the reason when it failed or was cancelled, DeadlineError after `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
         pause_s = FIRST_POLL_S
@@ -112,7 +113,7 @@ class TwinClient:
             time.sleep(pause_s)
             pause_s = min(LAST_POLL_S, 1.5 * pause_s)
         if status["status"] != "COMPLETED":
-            raise TwinError(f"job {job_id} is {status['status']}: {status['error']}")
+            raise JobFailedError(f"job {job_id} is {status['status']}: {status['error']}")
         return self.job_result(job_id)
 
     def open_stream(self, session_id: str) -> SessionStream:

@@ -117,11 +117,13 @@ class SetCryo(_AtLeastOne):
 
 
 class SetReadoutConfig(_AtLeastOne):
-    channels: list[Index] | Literal[-1] | None = None
+    channels: Annotated[list[Index], Field(min_length=1)] | Literal[-1] | None = None
     integration_time_ns: Integration | None = None
     thresholds: dict[Key, Threshold] | None = None
 
 
+# Changes no noise, only what the device reports of it: not a matter of the state here.
+RECALIBRATE = "recalibrate"
 PAYLOADS: Mapping[str, type[Strict]] = {
     "inject_noise_override": InjectNoiseOverride,
     "set_qubit_noise": SetQubitNoise,
@@ -148,7 +150,7 @@ def apply_command(
         CommandError: unknown command or key, a value out of range, a qubit or scenario that is not there.
     """
     if command_type not in PAYLOADS:
-        known = ", ".join(PAYLOADS)
+        known = ", ".join((*PAYLOADS, RECALIBRATE))
         fault = Fault(("command_type",), f"{command_type!r} is not one of {known}")
         raise CommandError(f"unknown command_type {command_type!r}; known: {known}", [fault])
     command = _checked(PAYLOADS[command_type], payload)

@@ -110,6 +110,17 @@ class Device:
             found[b].add(a)
         return tuple(tuple(sorted(each)) for each in found)
 
+    @property
+    def durations_ns(self) -> dict[str, float]:
+        """Duration of each kind of operation; those of two-qubit gates go by pair."""
+        durations = self.durations
+        return {
+            "single_qubit": durations.single_qubit_ns,
+            "rz": 0.0,
+            "measure": durations.measure_ns,
+            "reset": durations.reset_ns,
+        }
+
     def summary(self) -> dict[str, object]:
         """The facts that a list of backends shows."""
         return {
@@ -129,12 +140,7 @@ class Device:
             "qubit_positions": [list(position) for position in self.qubit_positions],
             "dt_ns": self.dt_ns,
             "schedule": self.schedule,
-            "durations_ns": {
-                "single_qubit": self.durations.single_qubit_ns,
-                "rz": 0.0,
-                "measure": self.durations.measure_ns,
-                "reset": self.durations.reset_ns,
-            },
+            "durations_ns": self.durations_ns,
             "calibration": {
                 "qubits": [
                     {"qubit": index, **asdict(qubit), "readout_error": qubit.readout_error}

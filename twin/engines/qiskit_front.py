@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm2
-from qiskit.circuit import Delay, IfElseOp, Measure, Parameter, Reset
-from qiskit.circuit.library import CXGate, CZGate, IGate, RZGate, SXGate, XGate, get_standard_gate_name_mapping
+from qiskit.circuit import Delay, IfElseOp
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
-from qiskit.transpiler import InstructionProperties, PassManager, Target, generate_preset_pass_manager
+from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 
 from twin.device.device import Device
 from twin.engines.errors import CircuitError
 from twin.engines.limits import CircuitLimits
 from twin.engines.program import Condition, Operation, Program
 from twin.engines.source import check_source
+from twin.qiskit_target import make_target
 
 _SEED = 20240527
 _POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
@@ -28,6 +30,8 @@ _POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
 
 def parse_qasm(source: str, device: Device, limits: CircuitLimits) -> QuantumCircuit:
     """OpenQASM 2.0 to a circuit; legacy gates (sx, p, u, ...) are known without a definition.
+
+    `opaque delay(t) q;` declares Qiskit's delay, a wait of t times the device's `dt_ns`.
 
     Raises:
         CircuitError: with line and column.
@@ -40,7 +44,20 @@ def parse_qasm(source: str, device: Device, limits: CircuitLimits) -> QuantumCir
     except (QiskitError, ValueError, ArithmeticError, RecursionError) as error:
         raise CircuitError(f"the source cannot be parsed: {error}") from error
     _check_expansion(circuit, limits)
-    return circuit
+    return _with_delays_in_ns(circuit, device.dt_ns) if "delay" in bare else circuit
+
+
+def _with_delays_in_ns(circuit: QuantumCircuit, dt_ns: float) -> QuantumCircuit:
+    """The device's durations are no whole numbers of dt, and Qiskit does not mix the units."""
+    converted = circuit.copy_empty_like()
+    for item in circuit.data:
+        operation = item.operation
+        if isinstance(operation, Delay):
+            operation = Delay(operation.duration * dt_ns, "ns")
+        elif isinstance(operation, IfElseOp):
+            operation = operation.replace_blocks([_with_delays_in_ns(block, dt_ns) for block in operation.blocks])
+        converted.append(item.replace(operation=operation))
+    return converted
 
 
 def _parse_error(message: str) -> CircuitError:
@@ -142,7 +159,7 @@ def transpile(circuit: QuantumCircuit, device: Device, limits: CircuitLimits) ->
         native = (trivial if _fits(circuit, device) else routed).run(circuit)
     except QiskitError as error:
         raise CircuitError(f"the circuit cannot be transpiled to {device.backend_id}: {error}") from error
-    operations = _operations(native)
+    operations = _operations(native, device.dt_ns)
     if len(operations) > 4 * limits.max_operations:
         raise CircuitError(f"the transpiled circuit has {len(operations)} operations, too many")
     registers = tuple((register.name, register.size) for register in native.cregs)
@@ -175,41 +192,28 @@ def _pass_managers(device: Device) -> tuple[PassManager, PassManager]:
 
 
 def _target(device: Device) -> Target:
-    target = Target(num_qubits=device.n_qubits)
-    durations = device.durations
-    pulse = {
-        (index,): InstructionProperties(duration=durations.single_qubit_ns * 1e-9, error=qubit.gate_error)
-        for index, qubit in enumerate(device.qubits)
-    }
-    anywhere = {(index,): None for index in range(device.n_qubits)}
-    for gate in (SXGate(), XGate(), IGate()):
-        target.add_instruction(gate, dict(pulse))
-    for gate in (RZGate(Parameter("angle")), Measure(), Reset(), Delay(Parameter("duration"))):
-        target.add_instruction(gate, dict(anywhere))
-    pairs = {
-        pair: InstructionProperties(duration=edge.duration_ns * 1e-9, error=edge.error)
-        for pair, edge in device.edges.items()
-    }
-    if pairs:
-        target.add_instruction(CXGate() if device.two_qubit_gate == "cx" else CZGate(), pairs)
-    target.add_instruction(IfElseOp, name="if_else")
-    return target
+    return make_target(
+        [asdict(qubit) | {"readout_error": qubit.readout_error} for qubit in device.qubits],
+        [{"qubits": pair, **asdict(edge)} for pair, edge in device.edges.items()],
+        device.two_qubit_gate,
+        device.durations_ns,
+    )
 
 
-def _operations(native: QuantumCircuit) -> tuple[Operation, ...]:
+def _operations(native: QuantumCircuit, dt_ns: float) -> tuple[Operation, ...]:
     operations: list[Operation] = []
     index = {bit: i for i, bit in enumerate(native.qubits)}
     bits = {bit: i for i, bit in enumerate(native.clbits)}
     for item in native.data:
         qubits = tuple(index[qubit] for qubit in item.qubits)
         if item.operation.name == "if_else":
-            operations += _conditional(item, qubits, bits)
+            operations += _conditional(item, qubits, bits, dt_ns)
         else:
-            operations.append(_operation(item.operation, qubits, tuple(bits[bit] for bit in item.clbits), None))
+            operations.append(_operation(item.operation, qubits, tuple(bits[bit] for bit in item.clbits), None, dt_ns))
     return tuple(operations)
 
 
-def _conditional(item: Any, qubits: tuple[int, ...], bits: dict[Any, int]) -> list[Operation]:
+def _conditional(item: Any, qubits: tuple[int, ...], bits: dict[Any, int], dt_ns: float) -> list[Operation]:
     register, value = item.operation.condition
     members = tuple(bits[bit] for bit in register) if isinstance(register, ClassicalRegister) else (bits[register],)
     condition = Condition(members, int(value))
@@ -220,17 +224,17 @@ def _conditional(item: Any, qubits: tuple[int, ...], bits: dict[Any, int]) -> li
         if each.operation.name == "measure":
             raise CircuitError("a measurement under `if` is not supported")
         places = tuple(inner[qubit] for qubit in each.qubits)
-        operations.append(_operation(each.operation, places, (), condition))
+        operations.append(_operation(each.operation, places, (), condition, dt_ns))
     return operations
 
 
 def _operation(
-    operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], condition: Condition | None
+    operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], condition: Condition | None, dt_ns: float
 ) -> Operation:
     params = tuple(float(param) for param in operation.params)
     if not all(math.isfinite(param) for param in params):
         raise CircuitError(f"{operation.name} has a parameter that is not finite")
     if operation.name == "delay":
-        scale = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[operation.unit]
+        scale = {"dt": dt_ns, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[operation.unit]
         params = (params[0] * scale,)
     return Operation(operation.name, qubits, params, clbits, condition)

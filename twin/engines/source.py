@@ -10,7 +10,9 @@ from twin.engines.limits import CircuitLimits
 _COMMENT = re.compile(r"//[^\n]*")
 _INCLUDE = re.compile(r'\binclude\b\s*("[^"\n]*"|\'[^\'\n]*\'|[^;\n]{0,80})')
 _REGISTER = re.compile(r"\b(qreg|creg)\s+[A-Za-z_]\w*\s*\[\s*(\d{1,18})\s*\]")
-_OPAQUE = re.compile(r"\bopaque\b")
+_NAME = r"[A-Za-z_]\w*"
+# Qiskit's delay is the one opaque gate that has a meaning.
+_OPAQUE = re.compile(rf"\bopaque\b(?!\s+delay\s*\(\s*{_NAME}\s*\)\s*{_NAME}\s*;)")
 _NEGATIONS = re.compile(r"[-+^\s]{16,}")
 
 

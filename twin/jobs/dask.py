@@ -43,6 +43,9 @@ class DaskExecutor:
     async def run(self, task: RunTask) -> RunOutcome:
         return await self._call(worker.run, task, self._limits.job_time_limit_s, 0)
 
+    async def run_short(self, task: RunTask) -> RunOutcome:
+        return await self._call(worker.run, task, self._limits.check_time_limit_s, CHECK_PRIORITY)
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()

@@ -34,6 +34,10 @@ class Executor(Protocol):
 
     async def run(self, task: RunTask) -> RunOutcome: ...
 
+    async def run_short(self, task: RunTask) -> RunOutcome:
+        """Run what somebody waits for, a readout of one shot: like a check it does not wait for jobs."""
+        ...
+
     async def close(self) -> None:
         """Stop at once; tasks in progress are lost (their jobs run again after the next start)."""
         ...

@@ -20,7 +20,7 @@ Task = TypeVar("Task")
 
 
 class LocalExecutor:
-    """`num_workers` processes for jobs, and one more for checks, so that a check never waits for a job."""
+    """`num_workers` processes for jobs, and one more for what must not wait for a job: checks and readouts."""
 
     def __init__(self, num_workers: int, limits: Limits) -> None:
         self._limits = limits
@@ -33,9 +33,10 @@ class LocalExecutor:
         return self._num_workers
 
     async def check(self, task: CheckTask) -> list[CircuitFault]:
-        if not self._checkers.active:
-            self._checkers = self._new_pool(1)
-        return await _call(self._checkers, worker.check, task, self._limits.check_time_limit_s)
+        return await self._at_once(worker.check, task)
+
+    async def run_short(self, task: RunTask) -> RunOutcome:
+        return await self._at_once(worker.run, task)
 
     async def run(self, task: RunTask) -> RunOutcome:
         if not self._runners.active:
@@ -49,6 +50,11 @@ class LocalExecutor:
                 pool.join()
 
         await asyncio.to_thread(stop)
+
+    async def _at_once(self, function: Callable[[Task], T], task: Task) -> T:
+        if not self._checkers.active:
+            self._checkers = self._new_pool(1)
+        return await _call(self._checkers, function, task, self._limits.check_time_limit_s)
 
     def _new_pool(self, num_workers: int) -> ProcessPool:
         return ProcessPool(

@@ -155,6 +155,13 @@ class JobQueue:
             raise NotFoundError(f"there is no job {job_id!r}")
         return row
 
+    async def get_of(self, backend_id: str, job_id: str) -> JobRow:
+        """Raises NotFoundError for a job that this backend does not have."""
+        row = await self.get(job_id)
+        if row.backend_id != backend_id:
+            raise NotFoundError(f"backend {backend_id!r} has no job {job_id!r}; it is one of {row.backend_id!r}")
+        return row
+
     async def result(self, job_id: str) -> bytes | None:
         """The result as JSON; None while the job is not over.
 

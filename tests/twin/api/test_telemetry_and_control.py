@@ -137,13 +137,16 @@ def test_readout_of_a_schedule_packs_bit_i_as_qubit_i(client: TwinClient) -> Non
     assert chosen["channels"] == [0, 2]
     assert len(chosen["outcomes"]) == 2
     assert chosen["meas_data_packed"] & ~0b101 == 0
+    assert chosen["snapshot_id"] == client.backend(BACKEND)["snapshot_id"]
     synthetic = client.readout(BACKEND)
     assert synthetic["synthetic"] is True
     with pytest.raises(TwinApiError, match="404"):
         client.readout(BACKEND, "nothing")
 
 
-@pytest.mark.parametrize("config", [{"channels": [7]}, {"integration_time_ns": -5}, {"surprise": 1}, {}])
+@pytest.mark.parametrize(
+    "config", [{"channels": [7]}, {"channels": []}, {"integration_time_ns": -5}, {"surprise": 1}, {}]
+)
 def test_a_readout_config_that_does_not_fit_is_422(client: TwinClient, config: dict[str, object]) -> None:
     with pytest.raises(TwinApiError) as refused:
         client.set_readout_config(BACKEND, config)
@@ -169,6 +172,9 @@ def test_qec_metrics_of_a_decoder_come_before_the_estimate(client: TwinClient) -
     assert summary["count"] == len(history)
     rates = [each["logical_error_rate"] for each in history]
     assert summary["avg_logical_error_rate"] == pytest.approx(sum(rates) / len(rates))
+    for call in (client.telemetry_qec, client.telemetry_trace):
+        with pytest.raises(TwinApiError, match=r"404 .*one of 'ibm_jakarta_like'"):
+            call("surface17_like", job_id)
     trace = client.telemetry_trace(BACKEND, job_id)
     assert trace["job"]["request"]["circuits"] == [memory]
     assert {event["type"] for event in trace["events"]} >= {"job.queued", "job.metadata"}
@@ -188,7 +194,12 @@ def test_metrics_agree_as_json_and_prometheus(client: TwinClient, http: httpx.Cl
         if sample.name.endswith("_total") and sample.labels["status"] == "COMPLETED"
     }
     assert ended["willow_like"] == listed["willow_like"]["completed_jobs"]
-    assert "qtwin_http_request_duration_seconds" in families
+    routes = {
+        sample.labels["route"]
+        for sample in families["qtwin_http_request_duration_seconds"].samples
+        if sample.name.endswith("_count")
+    }
+    assert {"/jobs/{job_id}", "/metrics", "/api/v1/auth/login"} <= routes
 
 
 def test_events_are_paged_by_cursor(client: TwinClient) -> None:
