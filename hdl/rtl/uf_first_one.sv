@@ -18,6 +18,8 @@ module uf_first_one #(
   assign padded = PaddedWidth'(bits_i);
   assign group_first = group_any & (~group_any + 1'b1);
   assign first_o = Width'(selected);
+  logic unused_padding;
+  assign unused_padding = ^selected;
 
   generate
     for (genvar g = 0; g < NumGroups; g++) begin : g_group

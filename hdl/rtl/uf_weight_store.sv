@@ -73,5 +73,8 @@ module uf_weight_store #(
     other_q <= cfg_addr_i == NumLanes ? 32'(start_next_q) : 32'(cfg_addr_i == NumLanes + 1 && hold_o);
     cfg_rdata_o <= in_table_q ? 32'(read_q) : other_q;
   end
+
+  logic unused_wdata;
+  assign unused_wdata = ^cfg_wdata_i;
 endmodule
 `default_nettype wire

