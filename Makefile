@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | bench | synth: see README.md
+# make setup | demo | test | lint | formal | bitstream | bench | synth: see README.md
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -6,13 +6,21 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 SYNTH_ARGS ?=
+# what `make bitstream` builds; BITSTREAM_ARGS adds any option of `qtwin bitstream`
+BOARD ?= ulx3s
+CODE ?= repetition
+DISTANCE ?= 3
+DECODER ?= table
+BITSTREAM_ARGS ?=
 
-.PHONY: help setup demo test test-all lint format bench synth registers lock wheel clean
+.PHONY: help setup demo test test-all lint formal bitstream format bench synth registers lock wheel clean
 
 help:
 	@echo "make demo    close the loop once: twin, bridge and two decoders in RTL; prints where the reports lie"
 	@echo "make test    every test but the long forms (make test-all runs those too)"
 	@echo "make lint    ruff, mypy, generated files"
+	@echo "make formal  proofs about the RTL, by k-induction"
+	@echo "make bitstream  a board's bitstream with open tools (BOARD CODE DISTANCE DECODER; docs/boards.md)"
 	@echo "make bench   speed figures, side by side, written to benchmarks/results"
 	@echo "make synth   area, clock, cycles and error rates of the decoders, written to docs/hardware.md"
 	@echo "make setup   only build $(VENV)"
@@ -44,6 +52,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m hdl.lint
+
+formal: setup
+	$(BIN)/python -m hdl.formal
+
+bitstream: setup
+	@$(BIN)/qtwin bitstream --board $(BOARD) --code $(CODE) --distance $(DISTANCE) --decoder $(DECODER) $(BITSTREAM_ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .

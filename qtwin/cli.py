@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands import board_command, compile_command, loop_command, serve_command, user_command
+from qtwin.commands import bitstream_command, board_command, compile_command, loop_command, serve_command, user_command
 
 app = typer.Typer(
     name="qtwin",
@@ -20,6 +20,7 @@ app.add_typer(user_command.app, name="user")
 app.command("loop")(loop_command.loop)
 app.command("demo")(loop_command.demo)
 app.command("board")(board_command.board)
+app.command("bitstream")(bitstream_command.bitstream)
 app.command("compile")(compile_command.compile_decoder_command)
 
 

