@@ -8,10 +8,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cores, links
+from benchmarks import cores, engines, links, service
 from benchmarks.measure import Measurement
 
-BENCHMARKS = {"links": links.run, "cores": cores.run}
+BENCHMARKS = {
+    "links": links.run,
+    "cores": cores.run,
+    "engine-bell": engines.run_bell,
+    "engine-ghz": engines.run_ghz,
+    "jobs": service.run_jobs,
+    "session-rounds": service.run_rounds,
+    "stream": service.run_stream,
+    "health": service.run_health,
+}
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -30,6 +30,7 @@ Kind = Literal["app", "twin", "gateway"]
 TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 MAKERS: dict[Kind, Callable[[Settings], FastAPI]] = {"app": create_app, "twin": create_twin, "gateway": create_gateway}
 GRACE_S = 5
+KEEP_ALIVE_S = 75  # longer than a client that polls pauses, else it meets a connection that is just being closed
 START_DEADLINE_S = 60.0
 MAX_WEBSOCKET_BYTES = 64 * 2**20
 
@@ -203,6 +204,7 @@ def _make_server(
         ws_max_size=MAX_WEBSOCKET_BYTES,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         proxy_headers=False,
         server_header=False,
         ssl_certfile=tls.certificate if tls else None,

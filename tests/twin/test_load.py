@@ -5,16 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.twin.conftest import BELL, ServedTwin, TwinProcess, wait_until
+from tests.twin.conftest import BELL, ServedTwin, wait_until
 from twin.client import TwinClient
 
 BACKEND = "ibm_jakarta_like"
@@ -86,30 +83,6 @@ def test_five_hundred_requests_at_once_lose_nothing(client: TwinClient) -> None:
 
 
 @pytest.mark.slow
-def test_health_answers_while_both_cores_simulate(twin_process: Callable[..., TwinProcess]) -> None:
-    served = twin_process("num_workers=2").start()
-    with served.client() as client, served.http() as http:
-        for seed in range(40):
-            client.submit_job("willow_like", [BUSY], shots=1000, seed=seed)
-        wait_until(lambda: _running(client) == 2, "both workers are busy")
-        times_s = []
-        for _ in range(500):
-            begun = time.perf_counter()
-            assert http.get("/health").status_code == 200
-            times_s.append(time.perf_counter() - begun)
-            time.sleep(0.005)
-        assert _running(client) == 2, "the workers were not busy all the time"
-    times_s.sort()
-    p99_ms = times_s[int(0.99 * len(times_s))] * 1e3
-    print(f"/health with both cores busy: p50 {times_s[250] * 1e3:.1f} ms, p99 {p99_ms:.1f} ms")
-    assert p99_ms < 50
-
-
-def _running(client: TwinClient) -> int:
-    return sum(backend["running_jobs"] for backend in client.metrics()["backends"])
-
-
-@pytest.mark.slow
 def test_schemathesis_finds_no_server_error_and_no_answer_outside_its_schema(
     served: ServedTwin, tmp_path: Path
 ) -> None:
@@ -125,55 +98,3 @@ def test_schemathesis_finds_no_server_error_and_no_answer_outside_its_schema(
         [*command, *limits, *skipped, *header], capture_output=True, text=True, timeout=280, cwd=tmp_path, check=False
     )
     assert done.returncode == 0, done.stdout[-6000:]
-
-
-@pytest.mark.slow
-def test_throughput_of_bell_jobs(twin_process: Callable[..., TwinProcess]) -> None:
-    served = twin_process("num_workers=2").start()
-    token, num_clients, num_jobs = served.token(), 6, 150
-    with served.client() as client:
-        for seed in range(8):  # both workers have parsed the circuit
-            client.wait_for_job(client.submit_job(BACKEND, [BELL], seed=seed)["job_id"])
-    body = {"backend_id": BACKEND, "circuits": [BELL], "shots": 1024}
-
-    def work() -> None:
-        with served.http(token) as http:
-            waiting: list[str] = []
-            for _ in range(num_jobs):
-                waiting.append(http.post("/jobs", json=body).json()["job_id"])
-                if len(waiting) == 5:
-                    fetch(http, waiting.pop(0))
-            for job_id in waiting:
-                fetch(http, job_id)
-
-    def fetch(http: httpx.Client, job_id: str) -> None:
-        deadline = time.monotonic() + 30
-        while (answer := http.get(f"/jobs/{job_id}/result")).status_code == 202:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert sum(answer.json()["results"][0]["counts"].values()) == 1024
-
-    threads = [threading.Thread(target=work) for _ in range(num_clients)]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rate = num_clients * num_jobs / (time.perf_counter() - begun)
-    print(f"{rate:.0f} Bell jobs a second through gateway, queue and store")
-    assert rate > 50  # a floor for machines that do something else as well; `make bench` has the figure
-
-
-@pytest.mark.slow
-def test_rate_of_session_rounds(twin_process: Callable[..., TwinProcess]) -> None:
-    served = twin_process("num_workers=1").start()
-    with served.client() as client, served.http() as http:
-        session = client.create_session("surface17_like", code_family="surface", code_distance=3)["session_id"]
-        begun = time.perf_counter()
-        for index in range(600):
-            path = f"/qec_session/v1/{session}/round/{index}"
-            bits = http.get(f"{path}/syndrome").json()["syndrome_bits"]
-            assert http.post(f"{path}/correction", json={"correction_bits": [0] * len(bits)}).status_code == 200
-        rate = 600 / (time.perf_counter() - begun)
-    print(f"{rate:.0f} session rounds a second (GET and POST each) for one keep-alive client")
-    assert rate > 100

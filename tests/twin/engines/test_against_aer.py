@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import average_gate_fidelity
 from qiskit_aer import AerSimulator
-from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error, thermal_relaxation_error
 
+from tests.twin.engines.aer import noise_model, rebuilt
 from twin.device.catalog import DeviceCatalog
 from twin.device.controller import ControllerState
 from twin.device.device import Device
@@ -55,8 +53,8 @@ def test_counts_distribution_is_aers(name: str, jakarta: Device, snapshot: Noise
     assert prepared.program is not None
     ours = _exact(prepared.program, snapshot)
     shots = 50_000 if name in GOES_ON else 1_000_000
-    simulator = AerSimulator(method="density_matrix", noise_model=_noise_model(snapshot), max_parallel_threads=1)
-    counts = simulator.run(_rebuilt(prepared.program, snapshot), shots=shots, seed_simulator=7).result().get_counts()
+    simulator = AerSimulator(method="density_matrix", noise_model=noise_model(snapshot), max_parallel_threads=1)
+    counts = simulator.run(rebuilt(prepared.program, snapshot), shots=shots, seed_simulator=7).result().get_counts()
     theirs = np.zeros_like(ours)
     for key, count in counts.items():
         theirs[int(key.replace(" ", ""), 2)] = count / shots
@@ -78,62 +76,3 @@ def _exact(program: Program, snapshot: NoiseSnapshot) -> np.ndarray[Any, Any]:
     tensor = total.reshape((2,) * len(order))
     places = [order.index(bit) for bit in range(program.num_clbits - 1, -1, -1)]
     return tensor.transpose(places).reshape(-1)
-
-
-def _rebuilt(program: Program, snapshot: NoiseSnapshot) -> QuantumCircuit:
-    """The transpiled program as a Qiskit circuit on device qubits; measured qubits that live on relax meanwhile.
-
-    Aer puts a measurement's quantum error before it, so that relaxation is an instruction of its own here.
-    """
-    circuit = QuantumCircuit(7, program.num_clbits)
-    for index, op in enumerate(program.operations):
-        qubits = list(op.qubits)
-        if op.condition is not None:
-            with circuit.if_test((circuit.clbits[op.condition.clbits[0]], op.condition.value & 1)):
-                _nested(circuit, op, op.condition.clbits[1:], op.condition.value >> 1)
-        elif op.name == "measure":
-            circuit.measure(qubits[0], op.clbits[0])
-            if any(qubits[0] in later.qubits for later in program.operations[index + 1 :]):
-                relax = _relaxation(snapshot.qubits[qubits[0]], snapshot.measure_ns)
-                circuit.append(relax.to_instruction(), qubits)
-        else:
-            getattr(circuit, op.name)(*op.params, *qubits)
-    return circuit
-
-
-def _nested(circuit: QuantumCircuit, op: Any, clbits: tuple[int, ...], value: int) -> None:
-    if not clbits:
-        getattr(circuit, op.name)(*op.params, *op.qubits)
-        return
-    with circuit.if_test((circuit.clbits[clbits[0]], value & 1)):
-        _nested(circuit, op, clbits[1:], value >> 1)
-
-
-def _noise_model(snapshot: NoiseSnapshot) -> NoiseModel:
-    """Depolarizing chosen by Qiskit's own average_gate_fidelity so that the whole has the calibrated infidelity."""
-    model = NoiseModel()
-    for index, qubit in enumerate(snapshot.qubits):
-        relax = _relaxation(qubit, snapshot.single_qubit_ns)
-        model.add_quantum_error(_whole(relax, qubit.gate_error, 1), ["sx", "x"], [index])
-        one0, zero1 = qubit.prob_meas1_prep0, qubit.prob_meas0_prep1
-        model.add_readout_error(ReadoutError([[1 - one0, one0], [zero1, 1 - zero1]]), [index])
-    for (a, b), edge in snapshot.edges.items():
-        # Aer's tensor has the last factor on the first qubit.
-        relax = _relaxation(snapshot.qubits[b], edge.duration_ns).tensor(
-            _relaxation(snapshot.qubits[a], edge.duration_ns)
-        )
-        model.add_quantum_error(_whole(relax, edge.error, 2), ["cx"], [a, b])
-    return model
-
-
-def _relaxation(qubit: Any, duration_ns: float) -> Any:
-    return thermal_relaxation_error(
-        qubit.t1_us * 1e3, qubit.t2_us * 1e3, duration_ns, excited_state_population=qubit.excited_population
-    )
-
-
-def _whole(relax: Any, error: float, num_qubits: int) -> Any:
-    fidelity = average_gate_fidelity(relax)
-    dimension = 2**num_qubits
-    depolarizing = max(0.0, (error - 1 + fidelity) / (fidelity - 1 / dimension))
-    return depolarizing_error(depolarizing, num_qubits).compose(relax)

@@ -42,7 +42,10 @@ def bell() -> QuantumCircuit:
 
 def test_backends_are_the_twins(provider: TwinProvider) -> None:
     found = {each.name: each.num_qubits for each in provider.backends()}
-    assert found == {"ibm_jakarta_like": 7, "surface17_like": 17, "willow_like": 105, "repetition29_like": 29}
+    assert (
+        found.items()
+        >= {"ibm_jakarta_like": 7, "surface17_like": 17, "willow_like": 105, "repetition29_like": 29}.items()
+    )
     with pytest.raises(QiskitBackendNotFoundError, match="no backend 'nowhere'"):
         provider.get_backend("nowhere")
 
