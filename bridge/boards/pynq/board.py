@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -27,6 +27,7 @@ PYNQ_PORT = 7967
 """PYNQ.remote's port; the client knows no other."""
 NUM_THREADS = 8
 STOP_S = 0.5
+COCOTB_SLICE_CYCLES = 1000
 MESSAGE_BYTES = 16 << 20
 SIMULATORS = ("verilated", "verilator", "icarus")
 """The RTL as a shared library, or in a cocotb simulation with one of two simulators."""
@@ -68,7 +69,7 @@ def running_board(settings: BoardSettings) -> Iterator[Path]:
     rtl = _rtl_link(project, settings)
     with OpenedLink(rtl) as opened:
         memory = Memory()
-        logic = Logic(rtl, memory, settings.limits)
+        logic = Logic(rtl, memory, _limits(settings))
         services = board_services(Files(logic, overlay, opened.info.simulator or ""), logic, memory)
         try:
             bitstream = write_overlay(overlay, folder)
@@ -89,6 +90,13 @@ def board_project(decoder: DecoderFolder) -> DecoderFolder:
         "sources": [*decoder.sources, WRAPPER, SCRIPT],
     }
     return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, folder)) / MANIFEST_NAME)
+
+
+def _limits(settings: BoardSettings) -> LogicLimits:
+    """A cocotb simulation makes thousands of cycles a second, a shared library millions."""
+    if settings.simulator == "verilated":
+        return settings.limits
+    return replace(settings.limits, slice_cycles=COCOTB_SLICE_CYCLES)
 
 
 def _rtl_link(project: DecoderFolder, settings: BoardSettings) -> PacketLink:

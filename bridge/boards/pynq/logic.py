@@ -50,13 +50,14 @@ class Logic:
         self._dma = Dma(memory)
         self._programmed = False
         self._still_since: float | None = None  # when the streams came to stand still; None = they may go on
+        self._idle_cycles = 0  # of whole slices without a word
 
     def program(self) -> None:
         """Power-on: the state after a download."""
         self._link.reset()
         self._dma.reset()
         self._programmed = True
-        self._still_since = None
+        self._go_on()
 
     def read(self, address: int) -> int:
         """The 32-bit word at a physical address.
@@ -69,7 +70,7 @@ class Logic:
         if is_within(address, design.DMA_BASE, design.DMA_BYTES):
             return self._read_dma(address - design.DMA_BASE)
         self._run_to_the_end()
-        self._still_since = None
+        self._go_on()
         return self._link.read_register(address - design.DECODER_BASE)
 
     def write(self, address: int, value: int) -> None:
@@ -77,13 +78,18 @@ class Logic:
         self._check_programmed()
         if is_within(address, design.DMA_BASE, design.DMA_BYTES):
             self._dma.write(address - design.DMA_BASE, value)
-            self._still_since = None
+            self._go_on()
             if self._dma.send.active:
                 self._run()
             return
         self._run_to_the_end()
         self._link.write_register(address - design.DECODER_BASE, value)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Something has changed: streams that stood still may move again."""
         self._still_since = None
+        self._idle_cycles = 0
 
     def _check_programmed(self) -> None:
         if not self._programmed:
@@ -123,7 +129,7 @@ class Logic:
         """Move words until nothing is left to do, nothing moves, or the call has taken long enough."""
         send, receive = self._dma.send, self._dma.receive
         deadline = time.monotonic() + self._limits.call_s
-        while (send.active or receive.active) and self._still_since is None and time.monotonic() < deadline:
+        while (send.active or receive.active) and self._still_since is None:
             words = self._words_to_send()
             capacity = receive.num_bytes // WORD_BYTES - receive.num_moved_words if receive.active else 0
             if receive.active and capacity == 0:
@@ -135,8 +141,12 @@ class Logic:
             self._note_sent(done.num_sent)
             if receive.active:
                 self._note_received(done.received, done.ended, capacity)
-            if done.idle:
+            moved = done.num_sent > 0 or done.received.size > 0
+            self._idle_cycles = 0 if moved else self._idle_cycles + self._limits.slice_cycles
+            if done.idle or self._idle_cycles >= self._limits.idle_cycles:
                 self._still_since = time.monotonic()
+            if time.monotonic() >= deadline:
+                return
 
     def _words_to_send(self) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
         send = self._dma.send

@@ -44,7 +44,11 @@ class ChildBoard:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        self.bitstream = self._wait_until_ready(deadline_s)
+        try:
+            self.bitstream = self._wait_until_ready(deadline_s)
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """End it in good order, or at once where it does not; safe to call twice."""
@@ -70,5 +74,4 @@ class ChildBoard:
                 return Path(self._ready.read_text())
             time.sleep(POLL_S)
         said = "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-        self.kill()
         raise LinkOpenError(f"the simulated board did not start:\n{said or f'nothing within {deadline_s:g} s'}")

@@ -13,9 +13,12 @@ REMOTE_VARIABLE = "PYNQ_REMOTE_DEVICES"
 KNOWN_WARNINGS = (
     (DeprecationWarning, r"pkg_resources is deprecated as an API"),
     (DeprecationWarning, r"The `json` method is deprecated"),
+    (ResourceWarning, r"Pynq does not support the CPU Architecture"),
     (ResourceWarning, r"unclosed file .*_current_metadata\.pkl"),
 )
-"""What pynq 4.0.0 and pynqutils warn of, about libraries that they use; none of it concerns their user."""
+"""What pynq 4.0.0 and pynqutils warn of on a host, about themselves; none of it concerns their user."""
+NO_DEVICES = r"No devices found, is the XRT environment sourced\?"
+"""Said before the error that says the same."""
 
 
 def remote_address() -> str | None:
@@ -60,6 +63,13 @@ def import_pynq(address: str | None) -> Any:
         elif saved is not None:
             os.environ[REMOTE_VARIABLE] = saved
     return pynq
+
+
+def local_device(pynq: Any) -> Any:
+    """The board that this program runs on; raises RuntimeError where there is none."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=NO_DEVICES, category=UserWarning)
+        return pynq.Device.active_device
 
 
 def forget_last_board(pynq: Any, *, remote: bool) -> None:

@@ -14,6 +14,7 @@ from bridge.links.pynq.child import ChildBoard
 from bridge.links.pynq.library import (
     forget_last_board,
     import_pynq,
+    local_device,
     remote_address,
     remote_device,
     without_known_warnings,
@@ -65,16 +66,21 @@ def parse_choice(argument: str) -> BoardChoice:
 
 
 class PynqLink:
-    """A decoder on a PYNQ board: the same code on the board, from a host, and against a simulated board."""
+    """A decoder on a PYNQ board: the same code on the board, from a host, and against a simulated board.
+
+    Attributes:
+        board: the driver; None while the link is not open.
+        child: the simulated board that the link has started, if any.
+    """
 
     def __init__(self, decoder: DecoderFolder, argument: str, deadlines: Deadlines) -> None:
         """Nothing is reached or started before `open`. argument: see `parse_choice`."""
         self._decoder = decoder
         self._choice = parse_choice(argument)
         self._deadlines = deadlines
-        self._child: ChildBoard | None = None
+        self.child: ChildBoard | None = None
         self._device: Any = None
-        self._board: DecoderBoard | None = None
+        self.board: DecoderBoard | None = None
 
     def open(self) -> LinkInfo:
         """Reach the board, download the overlay and check what is in it; see `Link.open`.
@@ -116,21 +122,21 @@ class PynqLink:
 
     def close(self) -> None:
         """See `Link.close`."""
-        if self._board is not None:
-            board, self._board = self._board, None
+        if self.board is not None:
+            board, self.board = self.board, None
             with self._board_errors("freeing the buffers"):
                 board.free()
         self._disconnect()
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
+        if self.child is not None:
+            self.child.stop()
+            self.child = None
 
     def abort(self) -> None:
         """See `Link.abort`."""
-        self._board = None
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
+        self.board = None
+        if self.child is not None:
+            self.child.kill()
+            self.child = None
         self._disconnect()
 
     # ---- opening
@@ -139,26 +145,26 @@ class PynqLink:
         choice, deadlines = self._choice, self._deadlines
         address, overlay = choice.address or remote_address(), choice.overlay
         if choice.simulator is not None:
-            self._child = ChildBoard(
+            self.child = ChildBoard(
                 self._decoder.manifest_file,
                 choice.simulator,
                 idle_cycles=deadlines.idle_cycles,
                 deadline_s=deadlines.open_s,
             )
-            address, overlay = self._child.address, self._child.bitstream
+            address, overlay = self.child.address, self.child.bitstream
         pynq = import_pynq(address)
         with self._opening(address):
             self._device = self._find_device(pynq, address)
             name = self._board_name(address)
             overlay = overlay or self._decoder.path / overlay_folder(name) / f"{design.OVERLAY}.bit"
             _check_overlay(overlay, name)
-            self._board = self._load(pynq, overlay)
+            self.board = self._load(pynq, overlay)
         self._check_identity(overlay)
         return LinkInfo(link="pynq", simulator=self._simulator(name), clocked=True)
 
     def _find_device(self, pynq: Any, address: str | None) -> Any:
         if address is None:
-            return pynq.Device.active_device
+            return local_device(pynq)
         return remote_device(address, self._deadlines.exchange_s)
 
     def _board_name(self, address: str | None) -> str:
@@ -202,9 +208,9 @@ class PynqLink:
     # ---- what can go wrong
 
     def _opened(self) -> "DecoderBoard":
-        if self._board is None:
+        if self.board is None:
             raise LinkError("the link is not open; call open() first")
-        return self._board
+        return self.board
 
     def _disconnect(self) -> None:
         device, self._device = self._device, None

@@ -1,0 +1,269 @@
+"""The pynq link on a simulated board that serves elsewhere: what is refused, what is lost, and pynq's own view."""
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[pynq]'")
+
+from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, running_board
+from bridge.boards.pynq.logic import LogicLimits
+from bridge.boards.pynq.overlay import clock_divisors
+from bridge.decoders import Decoder
+from bridge.errors import (
+    DecoderMismatchError,
+    DecoderSilentError,
+    LinkError,
+    LinkLostError,
+    LinkOpenError,
+    RegisterError,
+)
+from bridge.links import make_link
+from bridge.links.base import Deadlines, Link, OpenedLink
+from bridge.links.pynq.link import PynqLink, parse_choice
+from hdl.build import find_icarus
+from hdl.compile.manifest import DecoderFolder
+from hdl.errors import BuildError, ToolMissingError
+from hdl.registers.map import Address
+from tests.bridge.memory import Memory
+
+if TYPE_CHECKING:
+    from bridge.links.pynq.driver import DecoderBoard
+
+DEADLINES = Deadlines(idle_cycles=2000, exchange_s=30)
+LIMITS = LogicLimits(idle_cycles=2000, stall_s=0.0)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Where a board serves, and the decoder.bit that it takes."""
+
+    address: str
+    bitstream: Path
+
+    def link(self, decoder: Decoder) -> PynqLink:
+        assert decoder.folder is not None
+        return PynqLink(decoder.folder, f"{self.address},{self.bitstream}", DEADLINES)
+
+
+@pytest.fixture(scope="module")
+def board(memory: Memory) -> Iterator[Board]:
+    assert memory.decoder.folder is not None
+    with tempfile.TemporaryDirectory(prefix="qtwin-") as folder:
+        address = f"unix:{folder}/board"
+        settings = BoardSettings(memory.decoder.folder, address, overlay=Path(folder) / "overlay", limits=LIMITS)
+        with running_board(settings) as bitstream:
+            yield Board(address, bitstream)
+
+
+def driver(link: PynqLink) -> "DecoderBoard":
+    assert link.board is not None
+    return link.board
+
+
+@pytest.fixture
+def opened(board: Board, memory: Memory) -> Iterator[PynqLink]:
+    link = board.link(memory.decoder)
+    with OpenedLink(link):
+        yield link
+
+
+def changed(memory: Memory, folder: Path, **fields: object) -> Decoder:
+    """The decoder with another manifest, in a folder of its own."""
+    original = memory.decoder.folder
+    assert original is not None
+    text = (original.path / "decoder.yaml").read_text()
+    for name, value in fields.items():
+        text = "\n".join(f"{name}: {value}" if line.startswith(f"{name}:") else line for line in text.splitlines())
+    for file in original.path.rglob("*"):
+        if file.is_file() and "pynq" not in str(file.relative_to(original.path)):
+            target = folder / file.relative_to(original.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    (folder / "decoder.yaml").write_text(text)
+    return replace(memory.decoder, folder=DecoderFolder(folder))
+
+
+def test_argument_names_address_and_overlay() -> None:
+    assert parse_choice("") == parse_choice(",")
+    assert parse_choice("10.0.0.9").address == "10.0.0.9"
+    assert parse_choice("unix:/tmp/b,x/y.bit").address == "unix:/tmp/b"
+    assert parse_choice("unix:/tmp/b,x/y.bit").overlay == Path("x/y.bit")
+    assert parse_choice(",x.bit").address is None
+    assert parse_choice("simulated").simulator == "verilated"
+    assert parse_choice("simulated:icarus").simulator == "icarus"
+
+
+def test_registers_have_names_in_pynq(opened: PynqLink, memory: Memory) -> None:
+    decoder = driver(opened).decoder
+    assert int(decoder.register_map.GRAPH_HASH) == memory.problem.graph.graph_hash
+    assert decoder.register_map.CONTROL.enable == 1
+    decoder.register_map.CONTROL.enable = 0
+    assert opened.read_register(Address.CONTROL) == 0
+    decoder.register_map.CONTROL.enable = 1
+    assert decoder.graph_hash == memory.problem.graph.graph_hash
+
+
+def test_clock_is_the_manifest_s(opened: PynqLink, memory: Memory) -> None:
+    import pynq
+
+    assert pynq.Clocks.fclk0_mhz == pytest.approx(memory.decoder.clock_mhz)
+    assert driver(opened).decoder.read(Address.CLOCK_HZ) == pytest.approx(1e6 * pynq.Clocks.fclk0_mhz)
+
+
+def test_registers_that_no_decoder_has_never_reach_the_board(opened: PynqLink) -> None:
+    with pytest.raises(RegisterError, match="0x7fc: there is none"):
+        opened.read_register(0x7FC)
+    with pytest.raises(RegisterError, match="can only be read"):
+        opened.write_register(Address.ID, 1)
+    with pytest.raises(RuntimeError, match="AXI response 2"):
+        driver(opened).decoder.read(0x7FC)
+
+
+def test_exchange_takes_few_calls_to_the_board(
+    opened: PynqLink, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def count(stub: object, name: str) -> None:
+        original = getattr(stub, name)
+
+        def counted(request: object) -> object:
+            calls.append(name)
+            return original(request)
+
+        monkeypatch.setattr(stub, name, counted)
+
+    for stub in driver(opened).decoder.device._stub.values():
+        for name in vars(stub):
+            count(stub, name)
+    opened.exchange(memory.words.ravel(), len(memory.words))
+    assert 20 < len(calls) < 0.1 * len(memory.words)
+
+
+def test_silent_decoder_leaves_a_link_that_asks_for_a_reset(opened: PynqLink, memory: Memory) -> None:
+    with pytest.raises(DecoderSilentError, match=r"gave 2 of 3 answers .* m_axis_tvalid is down"):
+        opened.exchange(memory.words[:2].ravel(), 3)
+    with pytest.raises(LinkError, match="reset the link"):
+        opened.exchange(memory.words[0], 1)
+    opened.reset()
+    assert opened.exchange(memory.words[0], 1).size == 4
+
+
+def test_missing_overlay_is_named_with_the_remedy(board: Board, memory: Memory, tmp_path: Path) -> None:
+    decoder = changed(memory, tmp_path / "decoder").folder
+    assert decoder is not None
+    with pytest.raises(
+        LinkOpenError, match=r"no .*pynq_z2_simulated/decoder.bit and no .*decoder.hwh; start that board"
+    ):
+        PynqLink(decoder, board.address, DEADLINES).open()
+    lonely = tmp_path / "lonely.bit"
+    lonely.write_bytes(board.bitstream.read_bytes())
+    with pytest.raises(LinkOpenError, match=r"no .*lonely.hwh"):
+        PynqLink(decoder, f"{board.address},{lonely}", DEADLINES).open()
+
+
+def test_bitstream_of_another_graph_is_refused(board: Board, memory: Memory, tmp_path: Path) -> None:
+    other = changed(memory, tmp_path / "other", graph_hash='"0x12345678"')
+    with pytest.raises(DecoderMismatchError, match=r"was built for graph 0x[0-9a-f]{8}, the decoder .* for 0x12345678"):
+        board.link(other).open()
+
+
+def test_bitstream_of_another_protocol_is_refused(
+    board: Board, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.links.pynq.link.VERSION_MAJOR_VALUE", 2)
+    with pytest.raises(DecoderMismatchError, match="speaks version 1 of the protocol, this qtwin speaks version 2"):
+        board.link(memory.decoder).open()
+
+
+def test_board_refuses_a_bitstream_that_is_not_its_own(board: Board, memory: Memory, tmp_path: Path) -> None:
+    content = board.bitstream.read_bytes()
+    for name, payload, message in (
+        ("changed", content[:-4] + b"\0\0\0\0", "not of a simulated board"),
+        ("other", content.replace(b'"sha256": "', b'"sha256": "x', 1)[:-1], "another version"),
+    ):
+        bitstream = tmp_path / f"{name}.bit"
+        bitstream.write_bytes(payload)
+        bitstream.with_suffix(".hwh").write_bytes(board.bitstream.with_suffix(".hwh").read_bytes())
+        assert memory.decoder.folder is not None
+        with pytest.raises(LinkOpenError, match=message):
+            PynqLink(memory.decoder.folder, f"{board.address},{bitstream}", DEADLINES).open()
+
+
+def test_board_that_does_not_answer_is_named_with_the_remedy(memory: Memory) -> None:
+    with pytest.raises(LinkOpenError, match=r"no board answers at 127\.0\.0\.77; check"):
+        make_link("pynq:127.0.0.77", memory.decoder, memory.problem, DEADLINES).open()
+
+
+def test_no_board_here_is_said_with_the_remedy(memory: Memory) -> None:
+    with pytest.raises(LinkOpenError, match="pynq:ADDRESS, or --link pynq:simulated"):
+        make_link("pynq", memory.decoder, memory.problem, DEADLINES).open()
+
+
+def test_board_that_is_killed_is_a_lost_link(memory: Memory) -> None:
+    assert memory.decoder.folder is not None
+    link = PynqLink(memory.decoder.folder, "simulated", DEADLINES)
+    link.open()
+    link.exchange(memory.words[0], 1)
+    assert link.child is not None
+    link.child.kill()
+    with pytest.raises(LinkLostError, match="the board went away while exchanging words"):
+        link.exchange(memory.words[0], 1)
+    with pytest.raises(LinkLostError, match="register 0x000"):
+        link.read_register(Address.ID)
+    link.abort()
+
+
+def test_address_in_use_is_refused(board: Board, memory: Memory, tmp_path: Path) -> None:
+    folder = memory.decoder.folder
+    assert folder is not None
+    with (
+        pytest.raises(LinkOpenError, match="another board listens"),
+        running_board(BoardSettings(folder, board.address, overlay=tmp_path)),
+    ):
+        pass
+    with (
+        socket.create_server(("127.0.0.78", PYNQ_PORT)),
+        pytest.raises(LinkOpenError, match="in use"),
+        running_board(BoardSettings(folder, "127.0.0.78", overlay=tmp_path)),
+    ):
+        pass
+
+
+def test_overlay_that_cannot_be_written_is_refused(memory: Memory, tmp_path: Path) -> None:
+    folder = memory.decoder.folder
+    assert folder is not None
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(LinkOpenError, match=r"cannot write the overlay: .* --overlay"),
+        running_board(BoardSettings(folder, f"unix:{tmp_path}/b", overlay=tmp_path / "file")),
+    ):
+        pass
+
+
+def test_clock_that_the_board_cannot_make_is_refused() -> None:
+    for clock_mhz in (100.0, 50.0, 1000 / 7):
+        first, second = clock_divisors(clock_mhz)
+        assert 1000 / first / second == pytest.approx(clock_mhz)
+    with pytest.raises(BuildError, match=r"--clock-mhz 90\.9"):
+        clock_divisors(93.0)
+
+
+def test_cocotb_simulation_behind_the_board_answers_the_same(opened: Link, memory: Memory) -> None:
+    try:
+        find_icarus()
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+    assert memory.decoder.folder is not None
+    few = memory.words[:40]
+    expected = opened.exchange(few.ravel(), len(few))
+    with OpenedLink(PynqLink(memory.decoder.folder, "simulated:icarus", DEADLINES)) as slow:
+        assert slow.info.simulator is not None
+        np.testing.assert_array_equal(slow.link.exchange(few.ravel(), len(few)), expected)
