@@ -90,20 +90,28 @@ def prove(proof: Proof, changed: Mapping[str, str] | None = None) -> None:
 
 
 def prove_decoder(decoder: DecoderFolder) -> None:
-    """Prove the properties of decoder_top for a compiled decoder; raises as `prove` does."""
+    """Prove the properties of decoder_top for a compiled decoder; raises as `prove` does.
+
+    Those of axil_slave are proved along with them: induction over its responses needs what they say about its states.
+    """
     texts = {source.name: source.read_text(encoding="utf-8") for source in decoder.sources}
+    texts["axil_slave.sv"] = _with_properties("axil_slave", texts["axil_slave.sv"])
     _prove_sources(texts, TOP, {}, DECODER_DEPTH, decoder.manifest.name)
 
 
 def _prove_sources(texts: Mapping[str, str], module: str, parameters: Mapping[str, int], depth: int, name: str) -> None:
-    properties = (PROPERTIES / f"{module}.sv").read_text(encoding="utf-8")
+    file = f"{module}.sv"
+    texts = {**texts, file: _with_properties(module, texts[file])}
     with tempfile.TemporaryDirectory(prefix="qtwin-formal-") as scratch:
         folder = Path(scratch)
-        for file, text in texts.items():
-            whole = bound(text, START + properties) if file == f"{module}.sv" else text
-            (folder / file).write_text(whole, encoding="utf-8")
+        for name_of_file, text in texts.items():
+            (folder / name_of_file).write_text(text, encoding="utf-8")
         (folder / "proof.sby").write_text(_sby(list(texts), module, parameters, depth), encoding="utf-8")
         _run_sby(folder, name)
+
+
+def _with_properties(module: str, text: str) -> str:
+    return bound(text, START + (PROPERTIES / f"{module}.sv").read_text(encoding="utf-8"))
 
 
 def bound(module_text: str, properties: str) -> str:
