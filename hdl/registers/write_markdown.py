@@ -16,6 +16,9 @@ def markdown_source(registers: RegisterMap) -> str:
         "SLVERR on AXI4-Lite and by a FAULT message on the stream. Byte lanes of `wstrb` are honoured in registers;",
         "the windows take whole words only.",
         "",
+        "From the same source: `hdl/registers/include/qtwin_registers.h` for C, and for Python over any link",
+        "`DecoderRegisters(link).control.enable = 1` (`hdl.registers.decoder_registers`).",
+        "",
         "| address | register | access | what |",
         "| --- | --- | --- | --- |",
     ]
