@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,14 +149,19 @@ def _run_sby(folder: Path, name: str) -> None:
     if shutil.which("z3", path=search) is None:
         raise ToolMissingError("z3 is not installed; pip install z3-solver")
     command = [tools["sby"], "--yosys", tools["yosys"], "--smtbmc", tools["yosys-smtbmc"], "-f", "proof.sby"]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env={**os.environ, "PATH": search}, capture_output=True, text=True, check=False,
-            timeout=TIMEOUT_S,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"{name}: no proof within {TIMEOUT_S:.0f} s") from error
-    if done.returncode:
-        output = (done.stdout + done.stderr).splitlines()
-        telling = [line for line in output if "Assert failed" in line or "ERROR" in line or "failed assertion" in line]
-        raise BuildError(f"{name} is not proved:\n" + "\n".join((telling or output)[-FAILED_LINES:]))
+    # a session of its own: what sby has started ends with it, whatever ends the proof
+    with subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "PATH": search}, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as running:  # fmt: skip
+        try:
+            output, _ = running.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise BuildError(f"{name}: no proof within {TIMEOUT_S:.0f} s") from error
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+    if running.returncode:
+        lines = output.splitlines()
+        telling = [line for line in lines if "Assert failed" in line or "ERROR" in line or "failed assertion" in line]
+        raise BuildError(f"{name} is not proved:\n" + "\n".join((telling or lines)[-FAILED_LINES:]))
