@@ -2,108 +2,34 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from bridge.adaptive.policy import Adaptation, AdaptiveSettings
-from bridge.decoders import Decoder, find_decoder
-from bridge.errors import BridgeError, DecoderMismatchError, LoopError, ProtocolError, RegisterError
+from bridge.adaptive.policy import Adaptation
+from bridge.answers import checked_corrections
+from bridge.checkpoint import Checkpoint, Saved
+from bridge.decoders import find_decoder
+from bridge.errors import BridgeError, LoopError, RegisterError
 from bridge.links import default_link, make_link, trace_link, waveform_format
-from bridge.links.base import Deadlines, Link, LinkInfo, OpenedLink
+from bridge.links.base import Link, OpenedLink
 from bridge.problem import DecodingProblem, decoding_problem
+from bridge.recovery import RecoveringLink
+from bridge.run import LoopRun, LoopSettings, Setup, Watcher, metadata
 from bridge.tally import Tally
 from hdl.registers.map import Address
-from qds1 import Corrections, FaultCode, Kind, Qds1Error, decode_corrections, parse, split_frames
+from qds1 import split_frames
 from qds1.shots import Bits, Words
-from twin.client import SessionStream, TwinClient, TwinError
+from twin.client import SessionStream, TwinApiError, TwinClient, TwinError
 
-ID_WORD = int.from_bytes(b"QDS1", "little")
-DEFAULT_CHUNK_SHOTS = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    """What to run.
-
-    noise: "device", or "uniform:P" for circuit noise of probability P.
-    adaptive: renew the decoder's weights from the syndromes while it runs; None to leave them alone.
-    """
-
-    decoder: str = "table"
-    link: str | None = None
-    backend_id: str = "surface17_like"
-    code: str = "surface"
-    distance: int = 3
-    rounds: int = 3
-    basis: str = "Z"
-    shots: int = 10_000
-    seed: int = 1
-    noise: str = "device"
-    chunk_shots: int = DEFAULT_CHUNK_SHOTS
-    trace_shot: int | None = None
-    adaptive: AdaptiveSettings | None = None
-    deadlines: Deadlines = field(default_factory=Deadlines)
+__all__ = ["LoopRun", "LoopSettings", "Setup", "Watcher", "metadata", "noise_body", "run_loop", "session_problem"]
 
 
-class Watcher(Protocol):
-    """Told of progress."""
-
-    def stage(self, text: str) -> None:
-        """A new step began."""
-
-    def shots(self, done: int, total: int) -> None:
-        """So many shots are done."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What is settled before the first shot: job, session, what it asks, who decodes, the counts, who adapts."""
-
-    job_id: str
-    session: Mapping[str, Any]
-    problem: DecodingProblem
-    decoder: Decoder
-    tally: Tally
-    adaptation: Adaptation | None
-
-    @property
-    def session_id(self) -> str:
-        """The twin's name for the session."""
-        return str(self.session["session_id"])
-
-
-@dataclass
-class LoopRun:
-    """What a run has found so far: whole when it ends, useful when it is cut short.
-
-    Attributes:
-        setup, link: None when the run failed before they existed.
-        counters: what the decoder counted itself (stalls, faults).
-        ended: the twin's verdict.
-        telemetry: the twin's own QEC telemetry after the run.
-        physical_error_rate: see `_physical_error_rate`.
-        adaptive: what an adaptive run changed and gained, see `Adaptation.result`.
-        trace_file: the waveform, if one was asked for.
-        error: why the run was cut short, None when it was not.
-    """
-
-    settings: LoopSettings
-    setup: Setup | None = None
-    link: LinkInfo | None = None
-    counters: Mapping[str, int | None] = field(default_factory=dict)
-    ended: Mapping[str, Any] | None = None
-    telemetry: Mapping[str, Any] | None = None
-    physical_error_rate: float | None = None
-    adaptive: Mapping[str, Any] | None = None
-    trace_file: Path | None = None
-    error: BridgeError | None = None
-
-
-def run_loop(settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_folder: Path) -> LoopRun:
-    """Run the closed loop once.
+def run_loop(
+    settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_folder: Path, saved: Saved | None = None
+) -> LoopRun:
+    """Run the closed loop once, or the rest of a run that was stopped.
 
     The run is returned in every case; `error` says why it was cut short.
 
@@ -111,21 +37,22 @@ def run_loop(settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_
         settings: what to run.
         twin: a client that is logged in.
         watcher: told of progress.
-        report_folder: where a waveform goes.
+        report_folder: where a waveform goes, and the progress of an unfinished run.
+        saved: that progress, as `Checkpoint.load` found it there, to go on from it.
     """
-    run = LoopRun(settings)
+    run = LoopRun(settings, repeats=saved.repeats, reconnects=saved.reconnects) if saved else LoopRun(settings)
     try:
         _check(settings)
-        setup = run.setup = _set_up(settings, twin, watcher)
+        setup = run.setup = _take_up(saved, twin, watcher) if saved else _set_up(settings, twin, watcher)
+        checkpoint = Checkpoint(report_folder, run, saved)
         link_name = settings.link or default_link(setup.decoder)
         watcher.stage(f"opening the decoder {setup.decoder.name} over {link_name}")
-        with OpenedLink(make_link(link_name, setup.decoder, setup.problem, settings.deadlines)) as opened:
-            run.link = opened.info
-            _check_identity(opened.link, setup)
-            _set_length(opened.link, setup)
+        made = make_link(link_name, setup.decoder, setup.problem, settings.deadlines)
+        with RecoveringLink(made, setup.greet, settings.deadlines.reconnect_s) as line:
+            run.link = line.info
             watcher.stage("streaming")
-            _stream_shots(twin, opened.link, setup, settings, watcher)
-            run.counters = _counters(opened.link)
+            _stream_shots(twin, line, run, setup, watcher, checkpoint)
+            run.counters = _counters(line.link)
         watcher.stage("judging")
         run.ended = twin.end_session(setup.session_id)
         _check_verdict(run.ended, setup.tally)
@@ -134,6 +61,7 @@ def run_loop(settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_
         run.trace_file = _trace(setup, settings, report_folder)
         twin.attach_metadata(setup.job_id, metadata(run))
         run.telemetry = twin.telemetry_qec(backend_id=settings.backend_id, job_id=setup.job_id)
+        checkpoint.remove()
     except BridgeError as error:
         run.error = error
     except TwinError as error:
@@ -161,26 +89,23 @@ def _set_up(settings: LoopSettings, twin: TwinClient, watcher: Watcher) -> Setup
     return Setup(job_id, session, problem, decoder, Tally(problem, settings.trace_shot), adaptation)
 
 
-def metadata(run: LoopRun) -> dict[str, Any]:
-    """decoder_metrics and qec_metrics of a run, as they are attached to its job; empty before the link was open."""
-    if run.setup is None or run.link is None:
-        return {}
-    decoder, tally = run.setup.decoder, run.setup.tally
-    clock_mhz = decoder.clock_mhz if run.link.clocked else None
-    return {
-        "decoder_metrics": {
-            "decoder": decoder.name,
-            "version": decoder.version,
-            "graph_hash": f"0x{decoder.graph_hash:08x}",
-            "link": run.link.link,
-            "simulator": run.link.simulator,
-            "clock_mhz": clock_mhz,
-            **tally.timing_metrics(clock_mhz, float(run.setup.session["round_time_ns"])),
-            **run.counters,
-            "repeats": 0,
-        },
-        "qec_metrics": {**tally.qec_metrics(), "physical_error_rate": run.physical_error_rate},
-    }
+def _take_up(saved: Saved, twin: TwinClient, watcher: Watcher) -> Setup:
+    """The setup of a run that was stopped; its session must still be there."""
+    watcher.stage("taking up the session")
+    session_id = str(saved.session["session_id"])
+    try:
+        status = twin.session_status(session_id)
+    except TwinApiError as error:
+        raise LoopError(f"the twin no longer has session {session_id} ({error}); start a new run") from error
+    if status["status"] != "active" and saved.num_shots < int(saved.session["shots"]):
+        raise LoopError(
+            f"session {session_id} was ended when {saved.num_shots} of its {saved.session['shots']} shots were "
+            "counted; start a new run"
+        )
+    problem = decoding_problem(saved.session, saved.error_model)
+    tally = Tally(problem, saved.settings.trace_shot)
+    saved.restore(tally)
+    return Setup(saved.job_id, saved.session, problem, find_decoder(saved.settings.decoder, problem), tally, None)
 
 
 def _check(settings: LoopSettings) -> None:
@@ -236,32 +161,6 @@ def _open_session(twin: TwinClient, settings: LoopSettings, job_id: str | None) 
     )
 
 
-def _check_identity(link: Link, setup: Setup) -> None:
-    """Refuse a decoder whose registers say that it was made for something else."""
-    decoder, asked = setup.decoder, setup.decoder.graph_hash
-    try:
-        identity = link.read_register(Address.ID)
-        graph_hash = link.read_register(Address.GRAPH_HASH)
-    except RegisterError as error:
-        raise DecoderMismatchError(f"the decoder {decoder.name} does not tell who it is: {error}") from error
-    if identity != ID_WORD:
-        raise DecoderMismatchError(
-            f"the decoder {decoder.name} has 0x{identity:08x} in its ID register, expected 0x{ID_WORD:08x} (QDS1)"
-        )
-    if graph_hash != asked:
-        raise DecoderMismatchError(
-            f"the decoder {decoder.name} was built for graph 0x{graph_hash:08x}, "
-            f"this session has 0x{asked:08x}; compile it for this code, distance and rounds"
-        )
-
-
-def _set_length(link: Link, setup: Setup) -> None:
-    """Tell a decoder for memories of any length how long these are."""
-    options = setup.decoder.options
-    if options is not None and options.window:
-        link.write_register(Address.ROUNDS, setup.problem.layout.rounds)
-
-
 def _counters(link: Link) -> dict[str, int | None]:
     """Stalled input cycles and faults as the decoder itself counted them; None where it does not count."""
     counted: dict[str, int | None] = {}
@@ -273,24 +172,49 @@ def _counters(link: Link) -> dict[str, int | None]:
     return counted
 
 
-def _stream_shots(twin: TwinClient, link: Link, setup: Setup, settings: LoopSettings, watcher: Watcher) -> None:
-    """Move every shot of the session through the decoder, a chunk at a time, and bring its corrections back."""
-    tally, num_observables = setup.tally, setup.problem.graph.num_observables
+def _stream_shots(
+    twin: TwinClient, line: RecoveringLink, run: LoopRun, setup: Setup, watcher: Watcher, checkpoint: Checkpoint
+) -> None:
+    """Move every shot of the session through the decoder, a chunk at a time, and bring its corrections back.
+
+    A shot counts when the twin has its correction; only then is it part of what a run that was stopped goes on from.
+    """
+    tally, total = setup.tally, run.settings.shots
+    repeats, reconnects = run.repeats, run.reconnects  # of the part of the run that was stopped
     with twin.open_stream(setup.session_id) as stream:
-        while tally.num_shots < settings.shots:
-            shots = _next_shots(stream, tally, settings)
-            started = time.perf_counter()
-            answers = link.exchange(shots.ravel(), len(shots))
-            elapsed_s = time.perf_counter() - started
-            answers, frames = split_frames(answers, num_observables)
-            corrections = _corrections(answers, tally.num_shots, len(shots), num_observables)
-            stream.send_corrections(answers)
-            events, observables = tally.add(shots, corrections, elapsed_s)
-            tally.add_frames(frames)
-            if setup.adaptation is not None:
-                _adapt(twin, link, setup.adaptation, settings, (events, observables, corrections.flips))
-            watcher.shots(tally.num_shots, settings.shots)
-        stream.flush()
+        try:
+            while tally.num_shots < total:
+                _move_chunk(twin, stream, line, setup, run.settings)
+                run.repeats, run.reconnects = repeats + line.repeats, reconnects + line.reconnects
+                watcher.shots(tally.num_shots, total)
+                if checkpoint.is_due:
+                    _put_away(stream, checkpoint)
+        except BridgeError:
+            _put_away(stream, checkpoint)
+            raise
+        _put_away(stream, checkpoint)
+
+
+def _put_away(stream: SessionStream, checkpoint: Checkpoint) -> None:
+    stream.flush()
+    checkpoint.save()
+
+
+def _move_chunk(
+    twin: TwinClient, stream: SessionStream, line: RecoveringLink, setup: Setup, settings: LoopSettings
+) -> None:
+    tally = setup.tally
+    shots = _next_shots(stream, tally, settings)
+    started = time.perf_counter()
+    answers = line.exchange(shots)
+    elapsed_s = time.perf_counter() - started
+    answers, frames = split_frames(answers, setup.problem.graph.num_observables)
+    corrections = checked_corrections(answers, tally.num_shots, len(shots), setup.problem.graph.num_observables)
+    stream.send_corrections(answers)
+    events, observables = tally.add(shots, corrections, elapsed_s)
+    tally.add_frames(frames)
+    if setup.adaptation is not None:
+        _adapt(twin, line.link, setup.adaptation, settings, (events, observables, corrections.flips))
 
 
 def _adapt(
@@ -320,42 +244,13 @@ def _adaptive_result(twin: TwinClient, setup: Setup, settings: LoopSettings) -> 
 
 def _next_shots(stream: SessionStream, tally: Tally, settings: LoopSettings) -> Words:
     wanted = min(settings.chunk_shots, settings.shots - tally.num_shots)
-    words = stream.next_shots(wanted)
+    words = stream.next_shots(wanted, tally.num_shots)
     if words.size == 0 or words.size % tally.words_per_shot:
         raise LoopError(
             f"the twin sent {words.size} words for {wanted} shots of {tally.words_per_shot} words, "
             f"after {tally.num_shots} shots"
         )
     return words.reshape(-1, tally.words_per_shot)
-
-
-def _corrections(answers: Words, first_shot: int, num_shots: int, num_observables: int) -> Corrections:
-    """Check that the answers are one CORRECTION for each shot, in order."""
-    try:
-        corrections = decode_corrections(answers, num_observables)
-    except Qds1Error as error:
-        raise ProtocolError(_explain(answers, error)) from error
-    expected = (first_shot + np.arange(num_shots)) & 0xFFFF
-    if corrections.tags.shape != expected.shape or (corrections.tags != expected).any():
-        raise ProtocolError(
-            f"the decoder's answers carry tags {corrections.tags[:4].tolist()}… for {num_shots} shots "
-            f"tagged {expected[:4].tolist()}…; each answer must carry its shot's tag, in order"
-        )
-    return corrections
-
-
-def _explain(answers: Words, error: Qds1Error) -> str:
-    """Say what stands where a CORRECTION was expected: a FAULT with its meaning, or garbage."""
-    try:
-        messages = parse(answers)
-    except Qds1Error as parse_error:
-        return f"the decoder's answer is not qds1: {parse_error}"
-    fault = next((message for message in messages if message.kind == Kind.FAULT), None)
-    if fault is None:
-        return f"the decoder's answer is not a CORRECTION for each shot: {error}"
-    code = fault.payload[0] if fault.payload else 0
-    meaning = FaultCode(code).name.lower().replace("_", " ") if code in FaultCode.__members__.values() else "unknown"
-    return f"the decoder answered shot tag {fault.tag} with fault {code} ({meaning}), word 0x{fault.payload[-1]:08x}"
 
 
 def _check_verdict(ended: Mapping[str, Any], tally: Tally) -> None:

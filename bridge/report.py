@@ -1,8 +1,6 @@
 """Writes what a run found: result.json, the shots that went wrong, and a picture."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from bridge.adaptive.picture import draw_adaptation
+from bridge.files import write_whole
 from bridge.links.base import LinkInfo
-from bridge.loop import LoopRun, Setup, metadata
+from bridge.run import LoopRun, Setup, metadata
 
 RESULT_FILE = "result.json"
 WRONG_SHOTS_FILE = "wrong_shots.jsonl"
@@ -44,7 +43,7 @@ def write_report(run: LoopRun, folder: Path) -> None:
     if run.setup is None:
         return
     lines = [json.dumps(asdict(shot), separators=(",", ":")) for shot in run.setup.tally.wrong_shots]
-    _write_whole(folder / WRONG_SHOTS_FILE, "".join(f"{line}\n" for line in lines).encode())
+    write_whole(folder / WRONG_SHOTS_FILE, "".join(f"{line}\n" for line in lines).encode())
     if run.setup.tally.num_shots and run.link is not None:
         draw(run, run.setup, run.link, folder / PICTURE_FILE)
     if run.adaptive is not None:
@@ -53,20 +52,7 @@ def write_report(run: LoopRun, folder: Path) -> None:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write JSON; the file appears whole or not at all."""
-    _write_whole(file, (json.dumps(content, indent=2, sort_keys=False) + "\n").encode())
-
-
-def _write_whole(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "wb") as output:
-            output.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(file, (json.dumps(content, indent=2, sort_keys=False) + "\n").encode())
 
 
 def draw(run: LoopRun, setup: Setup, link: LinkInfo, file: Path) -> None:

@@ -1,18 +1,29 @@
 """Keeps count over a run: errors, agreement with the reference, latencies, and the shots that went wrong."""
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bridge.decoders import MatchingDecoder
+from bridge.digest import BlockDigest
 from bridge.problem import DecodingProblem
 from bridge.statistics import backlog, binomial_rate, percentiles, rate_per_round
 from qds1 import Corrections, Frames, Status, shot_words, unpack_bits, words_for_bits
 from qds1.shots import Bits, Words
 
 MAX_WRONG_SHOTS = 10_000
+COUNTS = (
+    "num_shots",
+    "logical_errors",
+    "reference_errors",
+    "raw_errors",
+    "agreements",
+    "detection_events",
+    "budget_exceeded",
+    "stalled_shots",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,8 @@ class Tally:
         self.latency_cycles: list[Words] = []
         self.round_trip_s: list[float] = []
         self.exchange_s = 0.0
-        self._syndrome_digest = hashlib.sha256()
-        self._correction_digest = hashlib.sha256()
+        self._syndrome_digest = BlockDigest()
+        self._correction_digest = BlockDigest()
 
     @property
     def words_per_shot(self) -> int:
@@ -95,6 +106,34 @@ class Tally:
         """Count the Pauli frames of a windowed decoder."""
         if frames.tags.size:
             self.frame_latency_cycles.append(frames.latency_cycles.copy())
+
+    def state(self) -> dict[str, Any]:
+        """Counts and digests, as JSON: with the lists of latencies, round trips and wrong shots all there is."""
+        return {
+            "counts": {name: getattr(self, name) for name in COUNTS},
+            "syndrome_digest": self._syndrome_digest.state(),
+            "correction_digest": self._correction_digest.state(),
+            "trace_words": None if self.trace_words is None else self.trace_words.tolist(),
+        }
+
+    def restore(
+        self, state: Mapping[str, Any], cycles: tuple[Words, Words], round_trip_s: list[float], wrong: list[WrongShot]
+    ) -> None:
+        """Take up the counts of another tally of the same run.
+
+        Args:
+            state: its `state`.
+            cycles: its latencies, those of the shots and those of the frames; uint32, one axis each.
+            round_trip_s, wrong: its lists.
+        """
+        for name in COUNTS:
+            setattr(self, name, state["counts"][name])
+        self._syndrome_digest = BlockDigest.restored(state["syndrome_digest"])
+        self._correction_digest = BlockDigest.restored(state["correction_digest"])
+        self.trace_words = None if state["trace_words"] is None else np.array(state["trace_words"], dtype=np.uint32)
+        self.latency_cycles, self.frame_latency_cycles = [cycles[0]], ([cycles[1]] if cycles[1].size else [])
+        self.round_trip_s, self.wrong_shots = round_trip_s, wrong
+        self.exchange_s = sum(round_trip_s)
 
     def _keep_wrong(
         self, indices: np.ndarray[Any, Any], shots: Words, events: Bits, observables: Bits, ours: Bits, theirs: Bits
@@ -176,7 +215,7 @@ class Tally:
         }
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 over all words sent, and over all observable flips received (one byte each)."""
+        """`BlockDigest` of all words sent, and of all observable flips received (one byte each)."""
         return {
             "syndromes_sha256": self._syndrome_digest.hexdigest(),
             "corrections_sha256": self._correction_digest.hexdigest(),

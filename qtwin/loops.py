@@ -9,7 +9,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from bridge.errors import BridgeError
+from bridge.checkpoint import Checkpoint, Saved
+from bridge.errors import BridgeError, LoopError
 from bridge.loop import LoopRun, LoopSettings, run_loop
 from bridge.report import result, write_json, write_report
 from qtwin.console import ProgressWatcher, print_error, print_run
@@ -18,6 +19,9 @@ from twin.client import TwinClient, TwinError
 
 DEMO_SEED = 20240501
 SMALL_BACKEND = {"repetition": "repetition29_like", "surface": "surface17_like"}
+TWIN_FOLDER = "twin"
+INTERRUPTED = 130
+"""Exit code of a command that SIGINT ended, as shells have it."""
 LARGE_BACKEND = "willow_like"
 
 
@@ -44,6 +48,22 @@ def loop_once(
     return run.error is None
 
 
+def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_file: Path | None) -> bool:
+    """Go on with the run whose report folder this is; returns whether it went through. A link of None: as before."""
+    console, errors = Console(), Console(stderr=True)
+    with one_message(errors):
+        saved = Checkpoint.load(folder)
+        settings = saved.settings if link is None else replace(saved.settings, link=link)
+        own_twin = next((place for place in (folder, folder.parent) if (place / TWIN_FOLDER).is_dir()), None)
+        if twin_choice.url is None and own_twin is None:
+            raise LoopError(f"{folder} holds no twin of its own; name the one that it ran against with --url")
+        with reach_twin(twin_choice, own_twin or folder) as twin:
+            run = _run(settings, twin, folder, console, errors, saved)
+            if json_file is not None:
+                write_json(json_file, result(run))
+    return run.error is None
+
+
 def demo_runs(shots: int, runs_dir: Path) -> bool:
     """Repetition d=3 and surface d=3 through RTL; returns whether both went through."""
     console, errors = Console(), Console(stderr=True)
@@ -59,10 +79,17 @@ def demo_runs(shots: int, runs_dir: Path) -> bool:
     return whole
 
 
-def _run(settings: LoopSettings, twin: TwinClient, folder: Path, console: Console, errors: Console) -> LoopRun:
+def _run(
+    settings: LoopSettings,
+    twin: TwinClient,
+    folder: Path,
+    console: Console,
+    errors: Console,
+    saved: Saved | None = None,
+) -> LoopRun:
     folder.mkdir(parents=True, exist_ok=True)
-    with ProgressWatcher(errors) as watcher:
-        run = run_loop(settings, twin, watcher, folder)
+    with _resumable(errors, folder), ProgressWatcher(errors) as watcher:
+        run = run_loop(settings, twin, watcher, folder, saved)
         watcher.stage("writing the report")
         write_report(run, folder)
     print_run(console, run)
@@ -73,7 +100,7 @@ def _run(settings: LoopSettings, twin: TwinClient, folder: Path, console: Consol
         )
     if run.error is not None:
         done = run.setup.tally.num_shots if run.setup else 0
-        print_error(errors, f"{run.error}\nStopped after {done:,} of {settings.shots:,} shots.")
+        print_error(errors, f"{run.error}\nStopped after {done:,} of {settings.shots:,} shots.{_how_to_go_on(folder)}")
     if run.trace_file is not None:
         console.print(f"waveform: {run.trace_file}", highlight=False)
     console.print(f"report: {folder}/", highlight=False)
@@ -108,7 +135,7 @@ def _new_folder(runs_dir: Path, name: str) -> Path:
 def reach_twin(choice: TwinChoice, folder: Path) -> Iterator[TwinClient]:
     """A client that is logged in, at a running twin or at one of our own."""
     if choice.url is None:
-        with embedded_twin(folder / "twin") as address, _client(address) as client:
+        with embedded_twin(folder / TWIN_FOLDER) as address, _client(address) as client:
             yield client
         return
     if choice.password is None:
@@ -122,6 +149,20 @@ def _client(address: TwinAddress) -> Iterator[TwinClient]:
     with TwinClient(address.url, address.email, address.password) as client:
         client.login()
         yield client
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return f" Go on with: qtwin loop --resume {folder}" if Checkpoint.is_in(folder) else ""
+
+
+@contextmanager
+def _resumable(errors: Console, folder: Path) -> Iterator[None]:
+    """Ctrl-C stops a run with a word on how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        print_error(errors, f"interrupted.{_how_to_go_on(folder)}")
+        raise typer.Exit(INTERRUPTED) from interrupt
 
 
 @contextmanager

@@ -16,12 +16,14 @@ class Deadlines:
 
     open_s: building (first time) and starting the decoder. exchange_s, register_s: wall clock per call.
     idle_cycles: clock cycles in which a simulated decoder neither takes nor gives a word before it counts as silent.
+    reconnect_s: wall clock for opening a lost link again in mid-run.
     """
 
     open_s: float = 600.0
     exchange_s: float = 120.0
     register_s: float = 10.0
     idle_cycles: int = 200_000
+    reconnect_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class RepeatingLink(Protocol):
 
     @property
     def repeats(self) -> int:
-        """Frames that were sent again since `Link.open`."""
+        """Frames that were sent again since this link was made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ def loop(
         ),
     ] = "table",
     link: Annotated[
-        str | None, typer.Option(help="software, verilated, cocotb, cocotb:icarus; default: verilated for RTL.")
+        str | None,
+        typer.Option(
+            help="software, verilated, cocotb, cocotb:icarus, uart:PORT, faulty:FAULTS/LINK; "
+            "default: verilated for RTL."
+        ),
     ] = None,
     code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
     distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
@@ -54,6 +58,10 @@ def loop(
     ] = False,
     chunk: Annotated[int, typer.Option(help="Shots a transfer.", min=1)] = 8192,
     timeout: Annotated[float, typer.Option(help="Seconds that one transfer may take.", min=0.1)] = 120.0,
+    reconnect: Annotated[float, typer.Option(help="Seconds in which a lost link must come back.", min=0)] = 60.0,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the stopped run of this report folder; of the rest, --link counts.")
+    ] = None,
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
     url: Url = None,
     email: Email = "admin@qcraft.local",
@@ -64,8 +72,13 @@ def loop(
     from bridge.adaptive.policy import AdaptiveSettings
     from bridge.links.base import Deadlines
     from bridge.loop import LoopSettings
-    from qtwin.loops import TwinChoice, loop_once
+    from qtwin.loops import TwinChoice, loop_once, resume_run
 
+    twin_choice = TwinChoice(url, email, password)
+    if resume is not None:
+        if not resume_run(resume, link, twin_choice, json_file):
+            raise typer.Exit(1)
+        return
     settings = LoopSettings(
         decoder=decoder,
         link=link,
@@ -79,9 +92,9 @@ def loop(
         chunk_shots=chunk,
         trace_shot=trace,
         adaptive=AdaptiveSettings(renew_every, compare_fresh, EstimatorSettings(half_life)) if adaptive else None,
-        deadlines=Deadlines(exchange_s=timeout),
+        deadlines=Deadlines(exchange_s=timeout, reconnect_s=reconnect),
     )
-    if not loop_once(settings, backend, TwinChoice(url, email, password), runs_dir, json_file):
+    if not loop_once(settings, backend, twin_choice, runs_dir, json_file):
         raise typer.Exit(1)
 
 

@@ -42,14 +42,15 @@ class UartLink:
         self._line: Line | None = None
         self._delivery: Delivery | None = None
         self._cutter = Cutter()
+        self._repeats_before = 0  # the port was opened last
         self._session = 0
         self._num_observables = 1
         self._register_tag = secrets.randbelow(TAG_MODULUS)
 
     @property
     def repeats(self) -> int:
-        """Frames that were sent again since `open`."""
-        return self._delivery.repeats if self._delivery is not None else 0
+        """See `RepeatingLink.repeats`."""
+        return self._repeats_before + (self._delivery.repeats if self._delivery is not None else 0)
 
     def open(self) -> LinkInfo:
         """Open the port, find the board, and bring its decoder to its power-on state; see `Link.open`."""
@@ -129,6 +130,7 @@ class UartLink:
         """See `Link.close`."""
         if self._line is not None:
             self._line.close()
+        self._repeats_before = self.repeats
         self._line = self._delivery = None
         self._cutter.forget()
 
