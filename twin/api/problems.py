@@ -131,6 +131,9 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     faults = [{"loc": _path(item["loc"]), "message": item["msg"]} for item in error.errors()]
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
+    if faults[0]["loc"] == [] and media_type and not media_type.endswith("json"):
+        faults[0]["message"] = f"the Content-Type is {media_type!r}, expected 'application/json'"
     detail = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['message']}" for fault in faults)
     return problem_response(problem_body(422, detail, faults, request_id_of(request)))
 

@@ -87,6 +87,12 @@ def test_a_fault_in_qasm_names_line_and_column(http: httpx.Client) -> None:
     assert "line 3, column 3" in answer.json()["errors"][0]["message"]
 
 
+def test_a_body_that_is_not_sent_as_json_is_told_the_remedy(http: httpx.Client) -> None:
+    answer = http.post("/jobs", content=b"{}", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 422
+    assert "expected 'application/json'" in answer.json()["detail"]
+
+
 def test_a_body_over_the_limit_is_413(http: httpx.Client) -> None:
     assert http.post("/jobs", content=b" " * (16 * 2**20 + 1)).status_code == 413
 
