@@ -13,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 END_OF_HEAD = b"\r\n\r\n"
 MAX_HEAD_BYTES = 64 * 2**10
+# RFC 6585, section 5
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)|\r\nhttp2-settings:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*\r\n", re.IGNORECASE)
 CONNECTION = re.compile(rb"\r\nconnection:[^\r\n]*(?=\r\n)", re.IGNORECASE)
@@ -36,12 +38,20 @@ class Http1Protocol(HttpToolsProtocol):
         if self._expects_head:
             data = self._head + data
             end = data.find(END_OF_HEAD)
-            if end < 0 and len(data) < MAX_HEAD_BYTES:
+            if (len(data) if end < 0 else end) > MAX_HEAD_BYTES:
+                self._refuse_head()
+                return
+            if end < 0:
                 self._head = data
                 return
             self._head, self._expects_head = b"", False
             data = without_offer(data, end + 2)
         super().data_received(data)
+
+    def _refuse_head(self) -> None:
+        self._head = b""
+        self.transport.write(TOO_LARGE)
+        self.transport.close()
 
 
 def without_offer(data: bytes, end: int) -> bytes:

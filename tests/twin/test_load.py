@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import shutil
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +51,21 @@ def test_odd_bodies_are_refused_as_problems(http: httpx.Client, body: bytes) -> 
         assert 400 <= answer.status_code < 500, (route, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
         assert "Traceback" not in answer.text
+
+
+def test_a_head_without_end_is_refused(served: ServedTwin) -> None:
+    address = httpx.URL(served.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        refused = b""
+        for _ in range(100):
+            if not select.select([connection], [], [], 0.01)[0]:
+                connection.sendall(b"X-Header: " + b"x" * 2000 + b"\r\n")
+            elif received := connection.recv(4096):
+                refused += received
+            else:
+                break
+    assert refused.startswith(b"HTTP/1.1 431 ")
 
 
 def test_event_streams_that_come_and_go_leave_nothing(served: ServedTwin, client: TwinClient) -> None:

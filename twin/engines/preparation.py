@@ -157,6 +157,7 @@ def _stim(text: object, device: Device, limits: CircuitLimits) -> PreparedCircui
     if num_qubits > device.n_qubits:
         raise CircuitError(f"the circuit uses qubit {num_qubits - 1}; {device.backend_id} has {device.n_qubits} qubits")
     _check_stim_size(circuit, limits)
+    _check_records(circuit)
     native = to_native(circuit, device.two_qubit_gate, shortest_routes(device.neighbours))
     used = tuple(sorted({qubit for each in flat_instructions(native) for qubit in qubits_of(each)}))
     return PreparedCircuit(
@@ -170,6 +171,16 @@ def _stim(text: object, device: Device, limits: CircuitLimits) -> PreparedCircui
         num_clbits=native.num_measurements,
         stim_circuit=native,
     )
+
+
+def _check_records(circuit: stim.Circuit) -> None:
+    """Stim itself finds such a reference no earlier than when it samples."""
+    num_measured = 0
+    for instruction in flat_instructions(circuit):
+        for target in instruction.targets_copy():
+            if target.is_measurement_record_target and -target.value > num_measured:
+                raise CircuitError(f"stim: {instruction} refers to a measurement before the first one")
+        num_measured += instruction.num_measurements
 
 
 def _check_stim_size(circuit: stim.Circuit, limits: CircuitLimits) -> None:

@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 SESSION_PREFIX = f"{URL_PREFIX}/qec_session/v1/"
 CONNECT_TIMEOUT_S = 5.0
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+# What this server says itself in every answer.
+OWN_HEADERS = frozenset({b"date", b"server"})
 # RFC 9110, section 7.6.1: for one connection only; the client libraries set their own.
 HOP_HEADERS = frozenset(
     {
@@ -88,7 +91,11 @@ class UpstreamProxy:
         query = scope["query_string"].decode("ascii")
         target = f"{target}?{query}" if query else target
         body = _Body(receive)
-        for upstream in self._candidates(scope["path"]):
+        candidates = self._candidates(scope["path"])
+        may_repeat = scope["method"] in SAFE_METHODS and not body.is_announced(scope)
+        if may_repeat:
+            candidates.append(candidates[0])
+        for upstream in candidates:
             request = self._client.build_request(
                 scope["method"], upstream + target, headers=_forwarded(scope), content=body.chunks(scope)
             )
@@ -99,6 +106,8 @@ class UpstreamProxy:
                 continue
             except httpx.HTTPError as error:
                 log.warning("a twin broke off", upstream=upstream, error=repr(error))
+                if may_repeat:  # perhaps a kept connection that was just being closed
+                    continue
                 await refuse(scope, receive, send, 502, "the twin broke off")
                 return
             self._of_replica[response.headers.get(REPLICA_HEADER, "")] = upstream
@@ -146,9 +155,11 @@ class _Body:
         self._receive = receive
         self._read = False
 
+    def is_announced(self, scope: Scope) -> bool:
+        return any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
+
     def chunks(self, scope: Scope) -> AsyncIterator[bytes] | None:
-        names = {name for name, _ in scope["headers"]}
-        return self._stream() if names & {b"content-length", b"transfer-encoding"} else None
+        return self._stream() if self.is_announced(scope) else None
 
     async def _stream(self) -> AsyncIterator[bytes]:
         more = not self._read
@@ -167,7 +178,8 @@ class _Body:
 
 async def _pass_on(response: httpx.Response, body: _Body, send: Send) -> None:
     """The answer as it comes, until it ends or the client leaves."""
-    headers = [(name.lower(), value) for name, value in response.headers.raw if name.lower() not in HOP_HEADERS]
+    dropped = HOP_HEADERS | OWN_HEADERS
+    headers = [(name.lower(), value) for name, value in response.headers.raw if name.lower() not in dropped]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
 
     async def copy() -> None:

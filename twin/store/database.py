@@ -8,17 +8,19 @@ transaction of its own, so a function must do nothing but database work.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
+from twin.errors import InvalidError
 from twin.store.engine import migrate, open_engine
 
 __all__ = ["Connection", "Database", "IntegrityError"]
@@ -69,11 +71,11 @@ class Database:
         return future
 
     def read_now(self, function: Callable[[Connection], T]) -> T:
-        with self.engine.connect() as connection:
+        with _told(), self.engine.connect() as connection:
             return function(connection)
 
     def write_now(self, function: Callable[[Connection], T]) -> T:
-        with self.engine.begin() as connection:
+        with _told(), self.engine.begin() as connection:
             return function(connection)
 
     def close(self) -> None:
@@ -100,7 +102,7 @@ class Database:
     def _commit(self, batch: list[_Write]) -> None:
         # A caller that gave up waiting (a cancelled request) still has its write committed.
         try:
-            with self.engine.begin() as connection:
+            with _told(), self.engine.begin() as connection:
                 values = [write.function(connection) for write in batch]
         except Exception as error:
             if len(batch) == 1:
@@ -111,6 +113,15 @@ class Database:
             return
         for write, value in zip(batch, values, strict=True):
             _settle(write.future, value=value)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """A value that this database cannot hold is a fault of the request: PostgreSQL has no NUL in a text."""
+    try:
+        yield
+    except DataError as error:
+        raise InvalidError(f"the database cannot hold a value: {error.orig}") from error
 
 
 def _settle(future: Future[Any], *, value: object = None, error: Exception | None = None) -> None:

@@ -56,6 +56,8 @@ REFUSED: dict[str, tuple[Circuit, str]] = {
     "stim repetition": ({"stim": "REPEAT 1000000000000 {\nM 0\n}"}, "at most"),
     "stim gate": ({"stim": "FOO 1"}, "Gate not found"),
     "stim without measurement": ({"stim": "H 0"}, "measures nothing"),
+    "stim record of a detector": ({"stim": "M 0\nDETECTOR rec[-5]"}, "DETECTOR.* before the first one"),
+    "stim record of feedback": ({"stim": "M 0\nREPEAT 3 {\nCX rec[-2] 1\nM 0\n}"}, "CX.* before the first one"),
     "memory distance": ({"qec_memory": {"code_family": "surface", "code_distance": 99, "rounds": 3}}, "at most 25"),
     "memory rounds": ({"qec_memory": {"code_family": "surface", "code_distance": 3, "rounds": 10**8}}, "too many"),
 }

@@ -81,7 +81,9 @@ def test_large_bodies_and_problems_pass(behind_gateway: tuple[ServedTwin, list[s
         answers = [http.post("/jobs", json={"backend_id": "ibm_jakarta_like", "circuits": [padded]}) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [202] * 3
         assert http.post("/jobs", content=b" " * (17 * 2**20)).status_code == 413
-        assert http.get("/jobs/nothing").headers["content-type"] == "application/problem+json"
+        missing = http.get("/jobs/nothing")
+        assert missing.headers["content-type"] == "application/problem+json"
+        assert len(missing.headers.get_list("date")) == 1
         assert http.get("/openapi.json").status_code == 200
 
 

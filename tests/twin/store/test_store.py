@@ -186,6 +186,18 @@ def test_the_newest_versions_of_a_file_are_kept(database: Database) -> None:
     assert [version.version for version in newest] == ["4", "3", "2"]
 
 
+def test_a_text_that_the_database_cannot_hold_is_a_fault_of_the_request(database: Database) -> None:
+    """SQLite holds a NUL in a text, PostgreSQL does not."""
+    ask = partial(jobs.get, job_id="a\0b")
+    if not database.is_shared:
+        assert database.read_now(ask) is None
+        return
+    with pytest.raises(InvalidError, match=r"cannot hold a value: .*NUL"):
+        database.read_now(ask)
+    with pytest.raises(InvalidError, match="NUL"):
+        database.post(ask).result(10)
+
+
 @pytest.mark.parametrize("url", ["nonsense", "oracle://x", "sqlite+nothing:///x"])
 def test_a_url_that_does_not_fit_is_refused(url: str) -> None:
     with pytest.raises(InvalidError, match="database_url"):
