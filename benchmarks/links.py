@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from hdl.errors import ToolMissingError
 from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
 from qds1.shots import Words
 
-SHOTS = {"cocotb:icarus": 500, "cocotb:verilator": 5_000, "verilated": 200_000, "software": 200_000}
+PYNQ = "pynq:simulated"
+SHOTS = {"cocotb:icarus": 500, "cocotb:verilator": 5_000, "verilated": 200_000, "software": 200_000, PYNQ: 8_192}
 ROUNDS = 5
 SEED = 4
 PROB = 0.005
@@ -27,6 +29,7 @@ def run() -> list[Measurement]:
     problem, words = surface_memory(3, PROB, max(SHOTS.values()), weights_at=PROB, seed=SEED)
     decoder = find_decoder("table", problem)
     names = ["cocotb:verilator", "verilated", "software", *(["cocotb:icarus"] if _has_icarus() else [])]
+    names += [PYNQ] if find_spec("pynq") else []
     with ExitStack() as stack:
         contenders: dict[str, Callable[[], float]] = {}
         for name in names:

@@ -57,6 +57,22 @@ def serve_uart(
             port.serve(stopped.is_set)
 
 
+def write_pynq_project(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, folder: Path) -> None:
+    """The Vivado project that puts the decoder onto a real PYNQ-Z2."""
+    from hdl.boards.pynq_z2.project import write_project
+
+    with one_message(Console(stderr=True)):
+        decoder = board_decoder(settings, backend_id, twin_choice)
+        try:
+            write_project(decoder, folder)
+        except HdlError as error:
+            raise LinkOpenError(str(error)) from error
+    console = Console()
+    console.print(f"project: {folder}/ of {decoder.manifest.name}", highlight=False, soft_wrap=True)
+    console.print(f"build it: vivado -mode batch -source {folder / 'build.tcl'}", highlight=False, soft_wrap=True)
+    console.print(f"use it: qtwin loop --link pynq:ADDRESS,{folder / 'decoder.bit'}", highlight=False, soft_wrap=True)
+
+
 def serve_pynq(
     settings: LoopSettings,
     backend_id: str | None,

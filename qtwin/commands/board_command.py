@@ -34,6 +34,10 @@ def board(
         Path | None,
         typer.Option(help="--pynq: folder for decoder.bit and decoder.hwh; default: in the decoder's folder."),
     ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(help="--pynq: write the Vivado project for a real PYNQ-Z2 to this folder, and stop."),
+    ] = None,
     url: Url = None,
     email: Email = "admin@qcraft.local",
     password: Password = None,
@@ -44,7 +48,7 @@ def board(
     needed with the path of a decoder.
     """
     from bridge.loop import LoopSettings
-    from qtwin.boards import serve_pynq, serve_uart
+    from qtwin.boards import serve_pynq, serve_uart, write_pynq_project
     from qtwin.loops import TwinChoice
 
     if uart == pynq:
@@ -57,6 +61,9 @@ def board(
         basis=basis,
         noise=noise,
     )
+    if pynq and project is not None:
+        write_pynq_project(settings, backend, TwinChoice(url, email, password), project)
+        return
     if pynq:
         serve_pynq(settings, backend, TwinChoice(url, email, password), address, simulator, overlay)
         return
