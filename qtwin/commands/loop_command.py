@@ -27,8 +27,8 @@ def loop(
     link: Annotated[
         str | None,
         typer.Option(
-            help="software, verilated, cocotb, cocotb:icarus, uart:PORT, faulty:FAULTS/LINK; "
-            "default: verilated for RTL."
+            help="software, verilated, cocotb, cocotb:icarus, uart:PORT, pynq:ADDRESS, pynq:simulated, "
+            "faulty:FAULTS/LINK; default: verilated for RTL."
         ),
     ] = None,
     code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
