@@ -56,9 +56,15 @@ def served_board(decoder: Path, address: str) -> Iterator[None]:
             process.terminate()
 
 
+def read_notebook(file: Path) -> Any:
+    """A notebook as attributes."""
+    read: Any = nbformat.read  # has no types
+    return read(file, as_version=4)
+
+
 def executed() -> Any:
     """The notebook with the outputs of a run."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read_notebook(NOTEBOOK)
     with tempfile.TemporaryDirectory(prefix="qtwin-") as scratch:
         decoder = compiled_decoder(Path(scratch) / "my_decoder")
         address = f"unix:{scratch}/board"
@@ -77,7 +83,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.notebooks", description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=NOTEBOOK)
     arguments = parser.parse_args()
-    nbformat.write(executed(), arguments.output)
+    write: Any = nbformat.write
+    write(executed(), arguments.output)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ import pytest
 pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[pynq]'")
 pytest.importorskip("nbclient", reason="nbclient is not installed (dev extra)")
 
-import nbformat
-
-from tests.notebooks import NOTEBOOK
+from tests.notebooks import NOTEBOOK, read_notebook
 
 TIMEOUT_S = 280
 
@@ -33,7 +31,7 @@ def test_notebook_runs_and_its_saved_outputs_are_real(tmp_path: Path) -> None:
         cwd=NOTEBOOK.parents[2], capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    executed, saved = (nbformat.read(file, as_version=4) for file in (target, NOTEBOOK))
+    executed, saved = (read_notebook(file) for file in (target, NOTEBOOK))
     assert texts(executed) == texts(saved)
     pictures = [
         output for cell in executed.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
