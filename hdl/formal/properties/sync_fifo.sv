@@ -35,7 +35,8 @@
     end
   end
 
-  // the head holds until it is taken
+  // the head holds until it is taken, and what is not pushed fills nothing
   always_ff @(posedge clk_i) begin
     if (f_past && $past(rst_ni && valid_o && !pop_i)) assert (valid_o && rdata_o == $past(rdata_o));
+    if (f_past && $past(rst_ni && !full_o && !push_i)) assert (!full_o);
   end
