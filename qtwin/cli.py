@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands import bitstream_command, board_command, compile_command, loop_command, serve_command, user_command
+from qtwin.commands import (
+    bitstream_command,
+    board_command,
+    compile_command,
+    loop_command,
+    selftest_command,
+    serve_command,
+    user_command,
+)
 
 app = typer.Typer(
     name="qtwin",
@@ -21,6 +29,7 @@ app.command("loop")(loop_command.loop)
 app.command("demo")(loop_command.demo)
 app.command("board")(board_command.board)
 app.command("bitstream")(bitstream_command.bitstream)
+app.command("selftest")(selftest_command.selftest)
 app.command("compile")(compile_command.compile_decoder_command)
 
 
