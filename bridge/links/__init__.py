@@ -109,14 +109,19 @@ def make_link(name: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
     Raises:
         LinkOpenError: no such link, or the decoder cannot be reached by it.
     """
+    check_link(name)
     scheme, _, argument = name.partition(":")
-    if scheme not in LINKS:
+    make: LinkMaker = LINKS[scheme]
+    return make(argument, decoder, problem, deadlines)
+
+
+def check_link(name: str) -> None:
+    """Raises LinkOpenError where there is no link of this name."""
+    if name.partition(":")[0] not in LINKS:
         raise LinkOpenError(
             f"there is no link {name!r}: expected one of {', '.join(LINKS)} "
             "(cocotb:icarus for Icarus, uart:PORT for a board, faulty:FAULTS/LINK for faults)"
         )
-    make: LinkMaker = LINKS[scheme]
-    return make(argument, decoder, problem, deadlines)
 
 
 def default_link(decoder: Decoder) -> str:

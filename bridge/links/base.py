@@ -121,6 +121,35 @@ class PacketLink(Link, Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class ShotCycles:
+    """Where the clock cycles of whole shots went; each uint32, shape (shots,).
+
+    load: from the acceptance of a shot's first word to that of its last. decode: from there to the first cycle of the
+    answer's header. readout: from there to the answer's last word.
+    """
+
+    load: Words
+    decode: Words
+    readout: Words
+
+
+@runtime_checkable
+class TimedLink(Protocol):
+    """A link that sees the decoder's clock itself, and can hold a shot back until the one before is answered."""
+
+    def exchange_timed(self, words: Words, num_answers: int, max_in_flight: int = 0) -> tuple[Words, ShotCycles]:
+        """As `Link.exchange`, for whole shots.
+
+        Args:
+            words, num_answers: see `Link.exchange`.
+            max_in_flight: shots under way before the next one waits; 0 sends word after word.
+
+        Raises:
+            ProtocolError: the answers are not one for each shot; and as `Link.exchange`.
+        """
+
+
 class OpenedLink:
     """Context manager around a link: closes it in good order, or aborts it when the block raises."""
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,10 @@ using Tracer = VerilatedVcdC;
 namespace {
 
 constexpr uint32_t kFrameKind = 0x82;  // a FRAME announces a window, it does not end a shot
+constexpr uint32_t kCorrectionKind = 0x81;
+constexpr uint32_t kFaultKind = 0xEE;
+constexpr uint32_t kMeasDataKind = 0x03;
+constexpr uint32_t kEventsLastKind = 0x04;  // the last of the kinds that make up a shot
 constexpr int kResetCycles = 8;
 constexpr uint64_t kCyclesPerClockCheck = 1 << 14;
 constexpr uint64_t kHalfPeriod = 5;  // time units of the waveform; the period is 10
@@ -31,6 +36,8 @@ struct Decoder {
     uint64_t cycles = 0;
     uint64_t stalled_cycles = 0;
     std::vector<uint32_t> received;
+    std::vector<uint32_t> shot_cycles;
+    uint64_t max_in_flight = 0;  // shots sent and not answered before the next one waits; 0 = no limit
 #if VM_TRACE
     std::unique_ptr<Tracer> tracer;
 #endif
@@ -98,6 +105,52 @@ struct MessageCounter {
     }
 };
 
+// Notes for every shot the cycles of its first and last word in, and of its answer's first and last word out.
+struct ShotClock {
+    struct Sent {
+        uint64_t first, last;
+    };
+    std::deque<Sent> unanswered;
+    uint64_t first = 0, header = 0;
+    uint32_t words_in = 0, words_out = 0;
+    bool in_shot = false, ends = false, answers = false;
+
+    void take_sent(uint32_t word, uint64_t cycle) {
+        if (words_in == 0) {
+            const uint32_t kind = word & 0xFF;
+            words_in = (word >> 8) & 0xFF;
+            ends = kind == kMeasDataKind || kind == kEventsLastKind;
+            if (!in_shot && kind <= kEventsLastKind) {
+                first = cycle;
+                in_shot = true;
+            }
+        } else {
+            --words_in;
+        }
+        if (words_in == 0 && ends) {
+            unanswered.push_back({first, cycle});
+            in_shot = ends = false;
+        }
+    }
+
+    // Load, decode and readout of an answered shot are appended to `shot_cycles`.
+    void take_received(uint32_t word, uint64_t cycle, std::vector<uint32_t>& shot_cycles) {
+        if (words_out == 0) {
+            const uint32_t kind = word & 0xFF;
+            words_out = (word >> 8) & 0xFF;
+            answers = kind == kCorrectionKind || kind == kFaultKind;
+            header = cycle;
+        } else {
+            --words_out;
+        }
+        if (words_out != 0 || !answers || unanswered.empty()) return;
+        const Sent sent = unanswered.front();
+        unanswered.pop_front();
+        for (uint64_t part : {sent.last - sent.first, header - sent.last, cycle - header})
+            shot_cycles.push_back(static_cast<uint32_t>(part));
+    }
+};
+
 }  // namespace
 
 extern "C" {
@@ -143,14 +196,17 @@ int qtwin_exchange(void* handle, const uint32_t* words, size_t num_words, size_t
     auto* top = decoder->top.get();
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
     MessageCounter counter;
+    ShotClock shots;
+    const uint64_t in_flight = decoder->max_in_flight ? decoder->max_in_flight : UINT64_MAX;
     size_t sent = 0;
     uint64_t idle = 0;
     uint64_t until_check = kCyclesPerClockCheck;
     Result result = kDone;
     decoder->received.clear();
+    decoder->shot_cycles.clear();
     top->m_axis_tready = 1;
     while (sent < num_words || counter.answers < num_answers) {
-        top->s_axis_tvalid = sent < num_words;
+        top->s_axis_tvalid = sent < num_words && shots.unanswered.size() < in_flight;
         top->s_axis_tdata = sent < num_words ? words[sent] : 0;
         top->s_axis_tlast = sent + 1 == num_words;
         decoder->settle();
@@ -159,7 +215,9 @@ int qtwin_exchange(void* handle, const uint32_t* words, size_t num_words, size_t
         if (receives) {
             decoder->received.push_back(top->m_axis_tdata);
             counter.take(top->m_axis_tdata);
+            shots.take_received(top->m_axis_tdata, decoder->cycles, decoder->shot_cycles);
         }
+        if (sends) shots.take_sent(words[sent], decoder->cycles);
         decoder->stalled_cycles += top->s_axis_tvalid && !top->s_axis_tready;
         decoder->rising_edge();
         sent += sends;
@@ -224,6 +282,17 @@ size_t qtwin_received(void* handle, uint32_t* words, size_t capacity) {
     const size_t count = received.size() < capacity ? received.size() : capacity;
     if (words != nullptr) std::memcpy(words, received.data(), count * sizeof(uint32_t));
     return received.size();
+}
+
+// How many shots may be under way before the next one waits for an answer; 0 = no limit.
+void qtwin_set_in_flight(void* handle, uint64_t max_shots) { static_cast<Decoder*>(handle)->max_in_flight = max_shots; }
+
+// Load, decode and readout cycles of each answer of the last exchange, three numbers a shot.
+size_t qtwin_shot_cycles(void* handle, uint32_t* cycles, size_t capacity) {
+    const auto& found = static_cast<Decoder*>(handle)->shot_cycles;
+    const size_t count = found.size() < capacity ? found.size() : capacity;
+    if (cycles != nullptr) std::memcpy(cycles, found.data(), count * sizeof(uint32_t));
+    return found.size();
 }
 
 // AXI4-Lite accesses. Return the two-bit response (0 = OKAY), or -1 when nothing came within `limit_cycles`.

@@ -17,9 +17,6 @@ LIBRARY_NAME = "decoder.so"
 BUILD_TIMEOUT_S = 1800.0
 VERILATOR_FLAGS = ("--cc", "--prefix", "Vtop", *VERILATOR_SPEED_FLAGS)
 COMPILER_FLAGS = ("-O3", "-fPIC", "-std=gnu++17")
-MAKE = ("make", "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3")
-OBJECTS = "obj"
-RUNTIME_NAME = "libverilated.a"
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,6 @@ def build_library(design: Design, trace: str | None = None) -> Path:
     def build(folder: Path) -> None:
         _verilate(design, flags, folder, environment)
         _link_library(design, folder, environment, trace)
-        shutil.rmtree(folder / OBJECTS)
 
     return cached_build(key, build) / LIBRARY_NAME
 
@@ -85,40 +81,21 @@ def can_record_fst() -> bool:
 
 def _verilate(design: Design, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
     sources = [str(source) for source in design.sources]
-    command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / OBJECTS), *sources]
+    command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / "obj"), *sources]
     _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, design.name)
-    _run([*MAKE, "Vtop__ALL.a"], folder / OBJECTS, environment, design.name)
-
-
-def _runtime(objects: Path, environment: Mapping[str, str], trace: str | None) -> Path:
-    """Verilator's own part of a library: the same for every design, and longer to compile than most of them."""
-    key = {
-        "for": "runtime of the verilated link",
-        "flags": [*COMPILER_FLAGS, *MAKE],
-        "trace": trace,
-        "tool": simulator_version("verilator"),
-    }
-
-    def build(folder: Path) -> None:
-        _run([*MAKE, RUNTIME_NAME], objects, environment, "Verilator's runtime")
-        shutil.copy(objects / RUNTIME_NAME, folder)
-
-    return cached_build(key, build) / RUNTIME_NAME
+    jobs = ["make", "-C", str(folder / "obj"), "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3", "Vtop__ALL.a", "libverilated.a"]
+    _run(jobs, folder, environment, design.name)
 
 
 def _link_library(design: Design, folder: Path, environment: Mapping[str, str], trace: str | None) -> None:
     include = Path(environment["VERILATOR_ROOT"]) / "include"
-    objects = folder / OBJECTS
+    objects = folder / "obj"
     trace_flags = {"vcd": ["-DVM_TRACE=1"], "fst": ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]}.get(trace or "", [])
     command = ["g++", *COMPILER_FLAGS, *trace_flags, "-shared", f"-I{objects}", f"-I{include}", f"-I{include}/vltstd"]
-    command += [
-        str(design.harness),
-        str(objects / "Vtop__ALL.a"),
-        str(_runtime(objects, environment, trace)),
-        "-pthread",
-    ]
+    command += [str(design.harness), str(objects / "Vtop__ALL.a"), str(objects / "libverilated.a"), "-pthread"]
     command += ["-llz4", "-lz"] if trace == "fst" else []
     _run([*command, "-o", str(folder / LIBRARY_NAME)], folder, environment, LIBRARY_NAME)
+    shutil.rmtree(objects)
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], what: str) -> None:
@@ -162,6 +139,8 @@ def load_library(path: Path) -> ctypes.CDLL:
             [handle, words, size, size, ctypes.c_uint64, ctypes.c_uint64, size_out, int_out, int_out],
         ),
         "qtwin_received": (size, [handle, words, size]),
+        "qtwin_set_in_flight": (None, [handle, ctypes.c_uint64]),
+        "qtwin_shot_cycles": (size, [handle, words, size]),
         "qtwin_write_register": (ctypes.c_int, [handle, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]),
         "qtwin_read_register": (ctypes.c_int, [handle, ctypes.c_uint32, words, ctypes.c_uint64]),
     }

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, RegisterError
-from bridge.links.base import Deadlines, LinkInfo, Transfer, Words
+from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, ProtocolError, RegisterError
+from bridge.links.base import Deadlines, LinkInfo, ShotCycles, Transfer, Words
 from bridge.links.verilated.library import build_library, decoder_design, load_library
 from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
@@ -84,6 +84,23 @@ class VerilatedLink:
             ctypes.byref(idle),
         )
         return Transfer(taken.value, self._received(), bool(ended.value), bool(idle.value))
+
+    def exchange_timed(self, words: Words, num_answers: int, max_in_flight: int = 0) -> tuple[Words, ShotCycles]:
+        """See `TimedLink.exchange_timed`."""
+        library, handle = self._opened()
+        library.qtwin_set_in_flight(handle, max_in_flight)
+        try:
+            answers = self.exchange(words, num_answers)
+        finally:
+            library.qtwin_set_in_flight(handle, 0)
+        found = np.empty((library.qtwin_shot_cycles(handle, None, 0) // 3, 3), dtype=np.uint32)
+        library.qtwin_shot_cycles(handle, found.ctypes.data_as(UINT32_POINTER), found.size)
+        if len(found) != num_answers:
+            raise ProtocolError(
+                f"the decoder {self._decoder.manifest.name} answered {len(found)} of {num_answers} shots with a "
+                "CORRECTION or FAULT; each shot is answered once"
+            )
+        return answers, ShotCycles(*(np.ascontiguousarray(column) for column in found.T))
 
     def read_register(self, address: int) -> int:
         """See `Link.read_register`."""
