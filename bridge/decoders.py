@@ -158,7 +158,7 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
 
     Args:
         name: "pymatching"; or a core of `qtwin compile`, compiled for the problem, once per content, with choices after
-            a colon where it takes some (see `decoder_options`); or a path.
+            a colon where it takes some (see `decoder_options`); "sinter:..." (see `sinter_decoder`); or a path.
         problem: what it has to solve.
 
     Raises:
@@ -168,6 +168,11 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
     if name == "pymatching":
         made = pymatching.__version__
         return Decoder("pymatching", made, None, lambda: MatchingDecoder(problem), problem)
+    if name.startswith("sinter:"):
+        from bridge.sinter_decoders import sinter_decoder
+
+        sinter_name, version, make = sinter_decoder(name)
+        return Decoder(sinter_name, version, None, lambda: make(problem), problem)
     try:
         core, _, choices = name.partition(":")
         if core in CORES:
@@ -175,7 +180,7 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         path = Path(name)
         if not path.exists():
             raise LinkOpenError(
-                f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching'))}, "
+                f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching', 'sinter:NAME'))}, "
                 "or the path of a decoder.yaml (or of its folder)"
             )
         return _from_folder(DecoderFolder(path), problem)

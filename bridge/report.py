@@ -55,6 +55,11 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
     write_whole(file, (json.dumps(content, indent=2, sort_keys=False) + "\n").encode())
 
 
+def write_text(file: Path, text: str) -> None:
+    """Write text; the file appears whole or not at all."""
+    write_whole(file, text.encode())
+
+
 def draw(run: LoopRun, setup: Setup, link: LinkInfo, file: Path) -> None:
     """Picture of a run: logical error rates with 95% intervals, and the latency histogram."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -1,6 +1,6 @@
 """Error rates with honest intervals, and latencies as percentiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 CONFIDENCE = 0.95
+NORMAL_QUANTILE = 1.959963984540054
+"""Of the standard normal distribution, for a two-sided interval of `CONFIDENCE`."""
 PERCENTILES_PER_MILLE = (500, 990, 999)
 
 
@@ -65,6 +67,86 @@ def percentiles(values: Sequence[float] | NDArray[Any]) -> dict[str, float] | No
     return {"min": float(array[0]), **named, "max": float(array[-1]), "mean": float(array.mean())}
 
 
+def histogram_percentiles(histogram: Mapping[int, int]) -> dict[str, float] | None:
+    """As `percentiles`, of a histogram: value -> how often it occurred."""
+    values = np.array(sorted(histogram), dtype=np.int64)
+    if values.size == 0:
+        return None
+    counts = np.array([histogram[int(value)] for value in values], dtype=np.int64)
+    ranks = np.cumsum(counts)
+    named = {}
+    for per_mille in PERCENTILES_PER_MILLE:
+        rank = -(-per_mille * int(ranks[-1]) // 1000)
+        named[f"p{per_mille / 10:g}".replace(".", "_")] = float(values[np.searchsorted(ranks, rank)])
+    mean = float((values * counts).sum() / ranks[-1])
+    return {"min": float(values[0]), **named, "max": float(values[-1]), "mean": mean}
+
+
+def exact_mcnemar(only_first: int, only_second: int) -> float:
+    """p-value of the exact McNemar test: are two decoders wrong equally often on the same shots?
+
+    Under the hypothesis each shot that only one of them got wrong is as likely the one's as the other's; two-sided
+    binomial test (McNemar, Psychometrika 12, 153 (1947)). Shots that both got wrong, or right, say nothing.
+
+    Args:
+        only_first, only_second: shots that only the first, or only the second got wrong.
+    """
+    discordant = only_first + only_second
+    return 1.0 if discordant == 0 else float(binomtest(only_first, discordant, 0.5).pvalue)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Error suppression factor with its 95% interval, from how many distances."""
+
+    factor: float
+    low: float
+    high: float
+    distances: tuple[int, ...]
+
+
+def suppression_factor(rates: Mapping[int, Rate], rounds: Mapping[int, int]) -> Suppression | None:
+    """Lambda: by what the logical error rate per round falls when the distance grows by two.
+
+    epsilon_d ~ Lambda^(-(d+1)/2) (Google Quantum AI, Nature 614, 676 (2023), equation 2): least squares on
+    ln epsilon_d, weighted by its variance, which follows from the binomial one of each rate by the delta method.
+
+    Args:
+        rates: of a shot, by distance; those of 0, and of 1/2 or more, say nothing and are left out.
+        rounds: of a shot, by distance.
+
+    Returns:
+        None with fewer than two distances left.
+    """
+    used = sorted(d for d, rate in rates.items() if 0 < rate.rate < 0.5)
+    if len(used) < 2:
+        return None
+    logs, variances = [], []
+    for distance in used:
+        rate, length = rates[distance], max(1, rounds[distance])
+        per_round = rate_per_round(rate.rate, length)
+        slope = (1.0 - 2.0 * rate.rate) ** (1.0 / length - 1.0) / length  # d(per round) / d(rate)
+        logs.append(np.log(per_round))
+        variances.append((slope / per_round) ** 2 * rate.rate * (1.0 - rate.rate) / rate.total)
+    steps = (np.array(used, dtype=np.float64) + 1.0) / 2.0
+    weights = 1.0 / np.array(variances)
+    centred = steps - np.average(steps, weights=weights)
+    spread = float((weights * centred**2).sum())
+    fall = -float((weights * centred * np.array(logs)).sum()) / spread
+    margin = NORMAL_QUANTILE / spread**0.5
+    return Suppression(float(np.exp(fall)), float(np.exp(fall - margin)), float(np.exp(fall + margin)), tuple(used))
+
+
+def lindley_waits(service_ns: NDArray[np.float64], period_ns: float) -> NDArray[np.float64]:
+    """How long each shot waits for the decoder, and how long one after the last would: shape (shots + 1,).
+
+    wait_(i+1) = max(0, wait_i + service_i - period) (Lindley, Math. Proc. Camb. Phil. Soc. 48, 277 (1952)), here in
+    closed form. Arguments as in `backlog`.
+    """
+    walk = np.concatenate([[0.0], np.cumsum(service_ns - period_ns)])
+    return np.asarray(walk - np.minimum.accumulate(walk))
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """Queue in front of a decoder that is fed at the device's own pace.
@@ -79,9 +161,7 @@ class Backlog:
 
 
 def backlog(service_ns: NDArray[np.float64], period_ns: float) -> Backlog:
-    """Feed shots to a decoder every `period_ns`: the waiting times of Lindley's recursion, in closed form.
-
-    wait_(i+1) = max(0, wait_i + service_i - period) (Lindley, Math. Proc. Camb. Phil. Soc. 48, 277 (1952)).
+    """Feed shots to a decoder every `period_ns`; see `lindley_waits`.
 
     Args:
         service_ns: shape (shots,): time that the decoder spends on each shot.
@@ -89,8 +169,7 @@ def backlog(service_ns: NDArray[np.float64], period_ns: float) -> Backlog:
     """
     if service_ns.size == 0 or period_ns <= 0:
         return Backlog(max_wait_ns=0.0, growth_ns_per_shot=0.0, busy_fraction=0.0)
-    walk = np.concatenate([[0.0], np.cumsum(service_ns - period_ns)])
-    waits = walk - np.minimum.accumulate(walk)
+    waits = lindley_waits(service_ns, period_ns)
     growth = max(0.0, float(service_ns.mean() - period_ns))
     return Backlog(
         max_wait_ns=float(waits.max()),

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from bridge.statistics import backlog, binomial_rate, percentiles, rate_per_round
+from bridge.statistics import (
+    backlog,
+    binomial_rate,
+    exact_mcnemar,
+    histogram_percentiles,
+    percentiles,
+    rate_per_round,
+    suppression_factor,
+)
 
 
 def test_binomial_rate_gives_the_wilson_interval() -> None:
@@ -56,3 +64,49 @@ def test_backlog_of_a_slow_decoder_grows() -> None:
     assert found.growth_ns_per_shot == pytest.approx(30)
     assert found.max_wait_ns == pytest.approx(30_000)
     assert found.busy_fraction == 1
+
+
+def test_histogram_percentiles_are_those_of_the_values() -> None:
+    values = np.random.default_rng(3).geometric(0.07, size=5000)
+    found, counts = np.unique(values, return_counts=True)
+    histogram = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    assert histogram_percentiles(histogram) == pytest.approx(percentiles(values))
+    assert histogram_percentiles({}) is None
+
+
+def test_exact_mcnemar_of_a_textbook_table() -> None:
+    # 1 against 9: twice the binomial tail (1 + 10) / 2^10
+    assert exact_mcnemar(1, 9) == exact_mcnemar(9, 1) == pytest.approx(22 / 1024)
+    assert exact_mcnemar(0, 0) == exact_mcnemar(5, 5) == 1.0
+
+
+def test_suppression_factor_is_found_where_it_is_exact() -> None:
+    # epsilon_d = 0.1 * 2.5^(-(d+1)/2) a round, memories of d rounds
+    totals = 10**9
+    rates, rounds = {}, {}
+    for distance in (3, 5, 7, 9):
+        per_round = 0.1 * 2.5 ** (-(distance + 1) / 2)
+        shot = 0.5 * (1 - (1 - 2 * per_round) ** distance)
+        rates[distance], rounds[distance] = binomial_rate(round(shot * totals), totals), distance
+    found = suppression_factor(rates, rounds)
+    assert found is not None
+    assert found.factor == pytest.approx(2.5, rel=1e-4)
+    assert found.distances == (3, 5, 7, 9)
+
+
+def test_suppression_interval_covers_the_truth_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(11)
+    shots, trials, covered = 200_000, 400, 0
+    truth = {distance: 0.05 * 3.0 ** (-(distance + 1) / 2) for distance in (3, 5, 7)}
+    for _ in range(trials):
+        rates = {d: binomial_rate(int(generator.binomial(shots, rate)), shots) for d, rate in truth.items()}
+        found = suppression_factor(rates, dict.fromkeys(truth, 1))
+        assert found is not None
+        covered += found.low <= 3.0 <= found.high
+    # 95% of 400 = 380, standard deviation 4.4: five of them either way, a false alarm in 10^6
+    assert abs(covered - 380) < 22
+
+
+def test_suppression_factor_needs_two_distances_with_errors() -> None:
+    rates = {3: binomial_rate(10, 1000), 5: binomial_rate(0, 1000)}
+    assert suppression_factor(rates, {3: 3, 5: 5}) is None

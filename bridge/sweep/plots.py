@@ -1,0 +1,233 @@
+"""The plots of a sweep, each a PNG: error rates, latencies, throughput, area."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bridge.statistics import Rate, Suppression, rate_per_round, suppression_factor
+from bridge.sweep.batch import Histogram
+from bridge.sweep.totals import Totals
+
+Summary = Mapping[str, Any]
+COLOURS = ("#1f6f8b", "#d1495b", "#edae49", "#66a182", "#7a5195", "#2e4057", "#8d96a3", "#b56576")
+REFERENCE = "#99a8b2"
+MARKERS = "osD^vP*X"
+KERNEL_DECADES = 0.03
+VIOLIN_POINTS = 240
+MARKED = {"p50": "_", "p99": "x", "p99_9": "+", "max": "^"}
+LARGEST_ROWS = 40
+"""More rows than this do not fit into one picture; the tables have them all."""
+
+
+def draw_all(summaries: Sequence[Summary], totals: Mapping[str, Totals]) -> dict[str, bytes]:
+    """Name -> PNG of every plot that these points have something for."""
+    drawn: dict[str, bytes | None] = {
+        "error_rate_against_p": _rate_against_p([each for each in summaries if "p" in each and each["p"] > 0]),
+        "error_rate_against_d": _rate_against_d(summaries),
+        "latency": _latency(summaries, totals),
+        "throughput": _throughput(summaries),
+        "error_rate_against_luts": _rate_against_luts([each for each in summaries if each.get("area")]),
+    }
+    return {name: picture for name, picture in drawn.items() if picture is not None}
+
+
+def name_of(summary: Summary) -> str:
+    """Decoder and link."""
+    return str(summary["decoder"]) if summary["link"] == "software" else f"{summary['decoder']}, {summary['link']}"
+
+
+def memory_of(summary: Summary) -> str:
+    """Code, distance, rounds and noise."""
+    return f"{summary['code']} d={summary['d']}, {summary['r']} rounds, {summary['noise']}"
+
+
+def rate_of(summary: Summary, per_round: bool = False) -> Rate:
+    """The decoder's logical error rate of a shot, or of a round."""
+    name = "logical_error_rate_per_round" if per_round else "logical_error_rate"
+    low, high = summary[f"{name}_95"]
+    return Rate(summary["counts"]["errors"], summary["counts"]["shots"], summary[name], low, high)
+
+
+def reference_of(summary: Summary) -> Rate:
+    """PyMatching's, on the same shots."""
+    low, high = summary["reference_error_rate_95"]
+    counts = summary["counts"]
+    return Rate(counts["reference_errors"], counts["shots"], summary["reference_error_rate"], low, high)
+
+
+def suppression_of(summaries: Sequence[Summary], rate: Callable[[Summary], Rate]) -> Suppression | None:
+    """Suppression factor over points that differ in their distance only."""
+    return suppression_factor(
+        {each["d"]: rate(each) for each in summaries}, {each["d"]: each["r"] for each in summaries}
+    )
+
+
+def families(summaries: Iterable[Summary], apart: Sequence[str]) -> dict[tuple[Any, ...], list[Summary]]:
+    """Points by what they have in common."""
+    found: dict[tuple[Any, ...], list[Summary]] = {}
+    for summary in summaries:
+        found.setdefault(tuple(summary[name] for name in apart), []).append(summary)
+    return found
+
+
+def _rate_against_p(summaries: Sequence[Summary]) -> bytes | None:
+    if not summaries:
+        return None
+    figure, axes = _figure(6.4, 4.6)
+    groups = families(summaries, ("code", "decoder", "link", "d"))
+    distances = sorted({each["d"] for each in summaries})
+    names = list(dict.fromkeys(name_of(each) for each in summaries))
+    for (code, _, _, distance), found in groups.items():
+        ordered = sorted(found, key=lambda each: each["p"])
+        first = names.index(name_of(ordered[0]))
+        shade = distances.index(distance) if len(distances) > 1 else first
+        colour, marker = COLOURS[shade % len(COLOURS)], MARKERS[first % len(MARKERS)]
+        where = [each["p"] for each in ordered]
+        _rates(axes, where, [rate_of(each) for each in ordered], colour, marker, f"{code} d={distance}, {names[first]}")
+        if first == 0:
+            theirs = [reference_of(each) for each in ordered]
+            axes.plot(where, [rate.rate or np.nan for rate in theirs], ":", color=colour, linewidth=1.2)
+    axes.plot([], [], ":", color="grey", label="PyMatching, same shots")
+    axes.set(xscale="log", yscale="log", xlabel="physical error probability p", ylabel="logical errors a shot (95%)")
+    return _finish(figure, axes)
+
+
+def _rate_against_d(summaries: Sequence[Summary]) -> bytes | None:
+    groups = families(summaries, ("code", "decoder", "link", "noise", "basis"))
+    groups = {key: sorted(found, key=lambda each: each["d"]) for key, found in groups.items() if _distances(found) > 1}
+    if not groups:
+        return None
+    figure, axes = _figure(6.4, 4.6)
+    noises = list(dict.fromkeys(key[3] for key in groups))
+    decoders = list(dict.fromkeys(key[1:3] for key in groups))
+    referenced = set()
+    for (code, decoder, link, noise, _), found in groups.items():
+        colour = COLOURS[noises.index(noise) % len(COLOURS)]
+        marker = MARKERS[decoders.index((decoder, link)) % len(MARKERS)]
+        label = f"{code} {noise}, {name_of(found[0])}{_lambda(suppression_of(found, rate_of))}"
+        _rates(axes, [each["d"] for each in found], [rate_of(each, True) for each in found], colour, marker, label)
+        if (code, noise) not in referenced:
+            referenced.add((code, noise))
+            theirs = [_per_round(each) for each in found]
+            axes.plot([each["d"] for each in found], theirs, ":", color=colour, linewidth=1.2)
+    axes.plot([], [], ":", color="grey", label="PyMatching, same shots")
+    axes.set(yscale="log", xlabel="distance", ylabel="logical errors a round (95%)")
+    axes.set_xticks(sorted({each["d"] for found in groups.values() for each in found}))
+    return _finish(figure, axes)
+
+
+def _distances(summaries: Sequence[Summary]) -> int:
+    return len({each["d"] for each in summaries})
+
+
+def _per_round(summary: Summary) -> float:
+    return rate_per_round(summary["reference_error_rate"], summary["r"]) or float("nan")
+
+
+def _lambda(found: Suppression | None) -> str:
+    return f", Λ = {found.factor:.2f} ({found.low:.2f} to {found.high:.2f})" if found else ""
+
+
+def _latency(summaries: Sequence[Summary], totals: Mapping[str, Totals]) -> bytes | None:
+    """A violin a point, with the deadline of each as a line."""
+    clocked = [each for each in summaries if each["latency_ns"]][:LARGEST_ROWS]
+    if not clocked:
+        return None
+    figure, axes = _figure(8.2, 1.6 + 0.62 * len(clocked))
+    for place, summary in enumerate(reversed(clocked)):
+        period_ns = 1e3 / summary["clock_mhz"]
+        _violin(axes, totals[summary["point_id"]].cycles["decode"], period_ns, place)
+        for name, marker in MARKED.items():
+            axes.plot(summary["latency_ns"][name], place, marker, color="#222222", markersize=6)
+        deadline_ns = summary["deadline_ns"]
+        axes.plot([deadline_ns] * 2, [place - 0.42, place + 0.42], color=COLOURS[1], linewidth=2)
+        misses = summary["counts"].get("deadline_misses", 0)
+        axes.annotate(
+            f"{misses:,} late", (deadline_ns, place + 0.2), xytext=(4, 0), textcoords="offset points", fontsize=7
+        )
+    for name, marker in MARKED.items():
+        axes.plot([], [], marker, color="#222222", linestyle="none", label=name.replace("_", "."))
+    axes.plot([], [], color=COLOURS[1], linewidth=2, label="deadline")
+    axes.set_yticks(
+        range(len(clocked)), [f"{name_of(each)}\n{memory_of(each)}" for each in reversed(clocked)], fontsize=7.5
+    )
+    axes.set(xscale="log", xlabel="latency in ns, from a shot's last word to its correction")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8, frameon=False)
+    return _finish(figure, axes, legend=False)
+
+
+def _violin(axes: Axes, histogram: Histogram, period_ns: float, place: float) -> None:
+    """The histogram, smoothed a little on the logarithm of the latency."""
+    values = np.array(sorted(histogram), dtype=np.float64)
+    counts = np.array([histogram[int(value)] for value in values], dtype=np.float64)
+    logs = np.log10(np.maximum(values, 0.5) * period_ns)
+    grid = np.linspace(logs.min() - 4 * KERNEL_DECADES, logs.max() + 4 * KERNEL_DECADES, VIOLIN_POINTS)
+    kernels = np.exp(-(((grid[:, None] - logs) / KERNEL_DECADES) ** 2) / 2)
+    # the square root lets the tail be seen: it is what misses deadlines
+    width = np.sqrt(kernels @ counts)
+    width *= 0.42 / width.max()
+    axes.fill_between(10**grid, place - width, place + width, color=COLOURS[0], alpha=0.45, linewidth=0)
+
+
+def _throughput(summaries: Sequence[Summary]) -> bytes | None:
+    shown = [each for each in summaries if each["shots_per_s"] > 0][:LARGEST_ROWS]
+    if not shown:
+        return None
+    figure, axes = _figure(8.2, 1.4 + 0.42 * len(shown))
+    speeds = [each["shots_per_s"] for each in reversed(shown)]
+    axes.barh(range(len(shown)), speeds, color=COLOURS[0], height=0.6)
+    for place, speed in enumerate(speeds):
+        axes.annotate(f"{speed:,.0f}", (speed, place), xytext=(4, -3), textcoords="offset points", fontsize=8)
+    axes.set_yticks(range(len(shown)), [f"{name_of(each)}\n{memory_of(each)}" for each in reversed(shown)], fontsize=7)
+    axes.set(xscale="log", xlabel="shots a second through the whole loop of the point, all workers")
+    axes.set_xlim(min(speeds) / 3, max(speeds) * 6)
+    return _finish(figure, axes, legend=False)
+
+
+def _rate_against_luts(summaries: Sequence[Summary]) -> bytes | None:
+    if not summaries:
+        return None
+    figure, axes = _figure(6.4, 4.6)
+    for index, ((code, decoder, noise), found) in enumerate(families(summaries, ("code", "decoder", "noise")).items()):
+        ordered = sorted(found, key=lambda each: each["area"]["luts"])
+        luts = [each["area"]["luts"] for each in ordered]
+        rates = [rate_of(each, True) for each in ordered]
+        _rates(axes, luts, rates, COLOURS[index % len(COLOURS)], MARKERS[index % 8], f"{code} {decoder}, {noise}")
+        for place, rate, each in zip(luts, rates, ordered, strict=True):
+            axes.annotate(f"d={each['d']}", (place, rate.rate), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="7-series LUTs of the whole decoder (Yosys)")
+    axes.set_ylabel("logical errors a round (95%)")
+    return _finish(figure, axes)
+
+
+def _rates(axes: Axes, where: Sequence[float], rates: Sequence[Rate], colour: str, marker: str, label: str) -> None:
+    """Rates with their intervals; one that is 0 is an arrow down from its upper limit."""
+    seen = [(x, rate) for x, rate in zip(where, rates, strict=True) if rate.count]
+    if seen:
+        values = np.array([rate.rate for _, rate in seen])
+        bars = [values - [rate.low for _, rate in seen], [rate.high for _, rate in seen] - values]
+        axes.errorbar([x for x, _ in seen], values, yerr=np.abs(bars), color=colour, marker=marker, ms=5, capsize=3,
+                      linewidth=1.2, label=label)  # fmt: skip
+    for x, rate in zip(where, rates, strict=True):
+        if not rate.count:
+            axes.plot(x, rate.high, "v", color=colour, fillstyle="none", label=None if seen else f"{label} (no error)")
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots()
+
+
+def _finish(figure: Figure, axes: Axes, legend: bool = True) -> bytes:
+    axes.grid(alpha=0.25, which="both")
+    if legend:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize=8, frameon=False)
+    picture = BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()

@@ -1,0 +1,128 @@
+"""Worker processes and Dask workers that are killed in the middle: no result is lost, none is counted twice."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bridge.errors import BridgeError, LoopError
+from bridge.sweep.coordinator import run_points
+from bridge.sweep.executors import DaskExecutor, Executor, PoolExecutor, ThreadExecutor
+from bridge.sweep.folder import RunFolder
+from bridge.sweep.points import Point
+from bridge.sweep.results import Recorder
+from bridge.sweep.totals import Totals
+from tests.bridge.sweep.points import repetition_point, without_times
+
+KILL_AFTER = 4
+START_S = 120.0
+
+
+class KillsAWorker:
+    """A watcher that kills one worker as soon as a few batches are counted."""
+
+    def __init__(self, find_worker: Callable[[], int]) -> None:
+        self._find_worker = find_worker
+        self.killed: int | None = None
+        self._counted = 0
+
+    def stage(self, text: str) -> None:
+        """See `SweepWatcher.stage`."""
+
+    def skipped(self, reason: str) -> None:
+        """See `SweepWatcher.skipped`."""
+
+    def failed(self, point: Point, error: BridgeError) -> None:
+        """See `SweepWatcher.failed`."""
+        raise AssertionError(f"{point.label}: {error}")
+
+    def progress(self, point: Point, totals: Totals, finished: bool) -> None:
+        """See `SweepWatcher.progress`."""
+        del point, finished
+        self._counted += totals.num_batches > 0
+        if self._counted == KILL_AFTER and self.killed is None:
+            self.killed = self._find_worker()
+            os.kill(self.killed, signal.SIGKILL)
+
+
+class Undisturbed(KillsAWorker):
+    """Kills nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0)
+
+    def progress(self, point: Point, totals: Totals, finished: bool) -> None:
+        """See `SweepWatcher.progress`."""
+
+
+def points() -> list[Point]:
+    """RTL in Verilator and software, 40 batches in all."""
+    return [
+        repetition_point("table", "verilated", max_errors=None, max_shots=10_000),
+        repetition_point("pymatching", max_errors=700, max_shots=10_000),
+    ]
+
+
+def run(folder: Path, executor: Executor, watcher: KillsAWorker) -> list[dict[str, Any]]:
+    run_folder = RunFolder(folder)
+    run_folder.save_points(points())
+    with closing(executor), Recorder(run_folder, run_folder.points()) as recorder:
+        run_points(points(), executor, recorder, watcher)
+        found = [without_times(batch) for batch in recorder.batches]
+    return sorted(found, key=lambda batch: (batch["point_id"], batch["index"]))
+
+
+def undisturbed(folder: Path) -> list[dict[str, Any]]:
+    return run(folder, ThreadExecutor(), Undisturbed())
+
+
+def newest_child() -> int:
+    """A process of the pool: the youngest child that is a worker of multiprocessing."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        if workers:
+            return int(max(workers, key=lambda child: child.create_time()).pid)
+        time.sleep(0.05)
+    raise AssertionError("the pool has no worker")
+
+
+def test_pool_with_a_worker_killed_counts_as_an_undisturbed_run(tmp_path: Path) -> None:
+    watcher = KillsAWorker(newest_child)
+    found = run(tmp_path / "killed", PoolExecutor(2), watcher)
+    assert watcher.killed is not None
+    assert not psutil.pid_exists(watcher.killed)
+    assert found == undisturbed(tmp_path / "undisturbed")
+
+
+def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
+    with distributed.LocalCluster(
+        n_workers=4, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        pids = [worker.pid for worker in cluster.workers.values()]
+        assert len(set(pids)) == 4
+
+        def busy_worker() -> int:
+            """The process behind a nanny that holds a task right now."""
+            with distributed.Client(cluster, set_as_default=False) as client:
+                processing = client.processing()
+                found: dict[str, int] = client.run(os.getpid)
+            return found[next(address for address, tasks in processing.items() if tasks)]
+
+        watcher = KillsAWorker(busy_worker)
+        found = run(tmp_path / "killed", DaskExecutor(cluster.scheduler_address), watcher)
+    assert watcher.killed in pids
+    assert found == undisturbed(tmp_path / "undisturbed")
+
+
+def test_scheduler_that_is_not_there_is_a_clear_error() -> None:
+    pytest.importorskip("distributed", reason="the dask extra is not installed")
+    with pytest.raises(LoopError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        DaskExecutor("tcp://127.0.0.1:9")
