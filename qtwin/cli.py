@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from qtwin.commands import (
+    bench_command,
     bitstream_command,
     board_command,
     compile_command,
     loop_command,
-    selftest_command,
     serve_command,
     user_command,
 )
@@ -27,9 +27,11 @@ app.command("gateway")(serve_command.serve_gateway)
 app.add_typer(user_command.app, name="user")
 app.command("loop")(loop_command.loop)
 app.command("demo")(loop_command.demo)
+app.command("bench")(bench_command.bench)
+app.command("compare")(bench_command.compare)
+app.command("replay")(bench_command.replay)
 app.command("board")(board_command.board)
 app.command("bitstream")(bitstream_command.bitstream)
-app.command("selftest")(selftest_command.selftest)
 app.command("compile")(compile_command.compile_decoder_command)
 
 

@@ -67,7 +67,7 @@ def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_fil
 def demo_runs(shots: int, runs_dir: Path) -> bool:
     """Repetition d=3 and surface d=3 through RTL; returns whether both went through."""
     console, errors = Console(), Console(stderr=True)
-    folder = _new_folder(runs_dir, "demo")
+    folder = new_folder(runs_dir, "demo")
     whole = True
     with one_message(errors), reach_twin(TwinChoice(), folder) as twin:
         for code in ("repetition", "surface"):
@@ -116,10 +116,10 @@ def _report_folder(runs_dir: Path, settings: LoopSettings) -> Path:
     """A new folder named for the time and the run."""
     path = Path(settings.decoder)
     decoder = path.resolve().parent.name if path.is_file() else path.name.replace(":", "-")
-    return _new_folder(runs_dir, f"{decoder}-{settings.code}-d{settings.distance}")
+    return new_folder(runs_dir, f"{decoder}-{settings.code}-d{settings.distance}")
 
 
-def _new_folder(runs_dir: Path, name: str) -> Path:
+def new_folder(runs_dir: Path, name: str) -> Path:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         folder = runs_dir / (f"{stamp}-{name}" + (f"-{attempt}" if attempt else ""))

@@ -20,8 +20,8 @@ def loop(
     decoder: Annotated[
         str,
         typer.Option(
-            help="table, union-find, pymatching, or the path of a decoder.yaml (or of its folder). With choices: "
-            "union-find:3 (weight bits), union-find:window=10,commit=5,loadable (also bits, budget, fifo)."
+            help="table, union-find, pymatching, sinter:NAME, or the path of a decoder.yaml (or of its folder). With "
+            "choices: union-find:3 (weight bits), union-find:window=10,commit=5,loadable (also bits, budget, fifo)."
         ),
     ] = "table",
     link: Annotated[

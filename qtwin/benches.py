@@ -1,0 +1,222 @@
+"""Runs sweeps, comparisons and replays for the command line: finds the twin, shows progress, prints tables."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bridge.errors import BridgeError, LoopError
+from bridge.links.base import Deadlines
+from bridge.report import write_json
+from bridge.sweep.compare import Comparison, compare_runs
+from bridge.sweep.folder import PLAN_FILE, RunFolder
+from bridge.sweep.page import PAGE_FILE
+from bridge.sweep.plan import SweepPlan, plan_of, read_plan
+from bridge.sweep.plots import memory_of, name_of
+from bridge.sweep.points import Point
+from bridge.sweep.replay import Replayed, replay_shot
+from bridge.sweep.sweep import SweepOutcome, Workers, run_sweep
+from bridge.sweep.totals import Totals
+from qtwin.console import print_error
+from qtwin.loops import TwinChoice, default_backend, new_folder, one_message, reach_twin
+from twin.client import TwinClient
+
+NOTHING_TO_COMPARE = 2
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What the command line asks for. changes: keys of the plan; run: None for a new folder in runs_dir."""
+
+    sweep_file: Path | None
+    changes: Mapping[str, Any]
+    run: Path | None
+    runs_dir: Path
+    num_workers: int | None
+    scheduler: str | None
+    with_area: bool
+    deadlines: Deadlines
+
+
+class SweepProgress:
+    """A bar over all points' shots, and a line for every point that is done, on standard error."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID = self._progress.add_task("starting", total=None, detail="")
+        self._finished: set[str] = set()
+        self._seen: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def stage(self, text: str) -> None:
+        """A new step began."""
+        self._progress.update(self._task, description=text)
+
+    def progress(self, point: Point, totals: Totals, finished: bool) -> None:
+        """A point has counted one more batch, or is finished."""
+        shots, errors = totals.counts["shots"], totals.counts["errors"]
+        share = shots / point.max_shots
+        if point.max_errors is not None:
+            share = max(share, errors / point.max_errors)
+        self._seen[point.point_id] = 1.0 if finished else min(1.0, share)
+        detail = f"{point.label} d={point.memory.spec.distance} {point.memory.spec.noise}: {errors:,} of {shots:,}"
+        self._progress.update(self._task, completed=sum(self._seen.values()), total=len(self._seen), detail=detail)
+
+    def skipped(self, reason: str) -> None:
+        """A decoder was left out for a memory."""
+        self._console.print(f"left out: {reason}", markup=False, highlight=False, soft_wrap=True)
+
+    def failed(self, point: Point, error: BridgeError) -> None:
+        """A point cannot go on."""
+        spec = point.memory.spec
+        print_error(self._console, f"{point.label} over {point.link}, d={spec.distance}, {spec.noise}: {error}")
+
+
+def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
+    """Run a sweep; returns whether every point went through."""
+    console, errors = Console(), Console(stderr=True)
+    with one_message(errors):
+        plan = _plan(options)
+        folder = RunFolder(options.run or new_folder(options.runs_dir, "bench"))
+
+        @contextmanager
+        def open_twin() -> Iterator[TwinClient]:
+            with reach_twin(twin_choice, folder.path) as twin:
+                yield twin
+
+        workers = Workers(options.num_workers or os.cpu_count() or 1, options.scheduler)
+        try:
+            with SweepProgress(errors) as progress:
+                outcome = run_sweep(
+                    plan, folder, open_twin, default_backend, workers, progress, options.deadlines, options.with_area
+                )
+        except KeyboardInterrupt as interrupt:
+            again = f"qtwin bench --run {folder.path}"
+            errors.print(f"stopped; what was counted is kept: `{again}` goes on", markup=False, highlight=False)
+            raise typer.Exit(INTERRUPTED) from interrupt
+    _print_outcome(console, outcome)
+    return not outcome.errors
+
+
+def _plan(options: BenchOptions) -> SweepPlan:
+    """The sweep's file, else that of a run that goes on, with the options on top."""
+    content: dict[str, Any] = {}
+    where = "the options"
+    kept = options.run / PLAN_FILE if options.run is not None else None
+    if options.sweep_file is not None:
+        where, content = str(options.sweep_file), read_plan(options.sweep_file)
+    elif kept is not None and kept.is_file():
+        where, content = str(kept), read_plan(kept)
+    return plan_of({**content, **options.changes}, where)
+
+
+def _print_outcome(console: Console, outcome: SweepOutcome) -> None:
+    """A table a memory, within 80 columns; the page has the rest."""
+    for memory, found in groupby(outcome.summaries, key=memory_of):
+        console.print(f"[bold]{memory}[/]", highlight=False)
+        table = Table("decoder", box=SIMPLE_HEAD, padding=(0, 1))
+        for name in ("errors", "a shot", "PyMatching", "cycles", "shots/s"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for each in found:
+            counts, cycles = each["counts"], each["latency_cycles"]
+            table.add_row(
+                name_of(each),
+                f"{counts['errors']:,}/{counts['shots']:,}",
+                f"{each['logical_error_rate']:.2e}",
+                f"{each['reference_error_rate']:.2e}",
+                f"{cycles['p50']:.0f}/{cycles['p99']:.0f}/{cycles['max']:.0f}" if cycles else "",
+                f"{each['shots_per_s']:,.0f}",
+            )
+        console.print(table)
+    console.print("PyMatching: a shot, on the same shots; cycles: latency p50/p99/max", style="dim")
+    console.print(f"report: {outcome.folder / PAGE_FILE}", highlight=False, soft_wrap=True)
+
+
+def compare_once(
+    first: Path, second: Path, alpha: float, latency_tolerance: float | None, json_file: Path | None
+) -> int:
+    """Compare two runs; returns the exit code."""
+    console, errors = Console(), Console(stderr=True)
+    try:
+        comparison = compare_runs(RunFolder(first), RunFolder(second), alpha, latency_tolerance)
+    except LoopError as error:
+        print_error(errors, str(error))
+        return NOTHING_TO_COMPARE
+    if json_file is not None:
+        write_json(json_file, comparison.to_dict())
+    _print_comparison(console, comparison)
+    return int(comparison.is_regression)
+
+
+def _print_comparison(console: Console, comparison: Comparison) -> None:
+    table = Table("memory", "decoders", "same shots", "wrong", "only first / second", "p-value", "p99", "verdict")
+    for pair in comparison.pairs:
+        latencies = [f"{value:.0f}" if value is not None else "-" for value in pair.p99_cycles]
+        table.add_row(
+            pair.memory,
+            pair.decoders,
+            f"{pair.shots:,}",
+            f"{pair.errors[0]:,} / {pair.errors[1]:,}",
+            f"{pair.only_first:,} / {pair.only_second:,}",
+            f"{pair.p_value:.2g}",
+            " / ".join(latencies),
+            pair.verdict,
+        )
+    console.print(table)
+    for line in comparison.notes:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print("regression" if comparison.is_regression else "no regression")
+
+
+def replay_once(run: Path, shot: int, point: str | None, link: str | None, trace_folder: Path | None) -> bool:
+    """Replay one shot; returns whether the decoder answered as in the run."""
+    console, errors = Console(), Console(stderr=True)
+    with one_message(errors):
+        replayed = replay_shot(RunFolder(run), shot, point, link, trace_folder)
+    _print_replayed(console, replayed)
+    return replayed.as_before is not False
+
+
+def _print_replayed(console: Console, replayed: Replayed) -> None:
+    table = Table("", f"shot {replayed.shot} of {replayed.point_id}")
+    table.add_row("memory", memory_of(replayed.point))
+    table.add_row("decoder", f"{replayed.point['name']} over {replayed.link}")
+    table.add_row("words", " ".join(f"{word:08x}" for word in replayed.words))
+    table.add_row("detection events", " ".join(f"D{index}" for index in replayed.events) or "none")
+    table.add_row("observables", str(replayed.observables))
+    table.add_row("decoder's flips", f"{replayed.flips}, {'wrong' if replayed.is_wrong else 'right'}")
+    table.add_row("PyMatching's flips", str(replayed.reference_flips))
+    table.add_row("answer", " ".join(f"{word:08x}" for word in replayed.answer))
+    if replayed.latency_cycles is not None:
+        table.add_row("latency", f"{replayed.latency_cycles} cycles")
+    table.add_row("in the run", {None: "not known", True: "the same", False: "ANOTHER answer"}[replayed.as_before])
+    console.print(table)
+    if replayed.trace_file is not None:
+        console.print(f"waveform: {replayed.trace_file}", highlight=False, soft_wrap=True)
