@@ -15,7 +15,7 @@ pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[py
 from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, running_board
 from bridge.boards.pynq.logic import LogicLimits
 from bridge.boards.pynq.overlay import clock_divisors
-from bridge.decoders import Decoder
+from bridge.decoders import Decoder, find_decoder
 from bridge.errors import (
     DecoderMismatchError,
     DecoderSilentError,
@@ -31,7 +31,9 @@ from hdl.build import find_icarus
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BuildError, ToolMissingError
 from hdl.registers.map import Address
+from qds1 import decode_corrections, split_frames
 from tests.bridge.memory import Memory
+from tests.bridge.surface import event_words, surface_problem, take_events
 
 if TYPE_CHECKING:
     from bridge.links.pynq.driver import DecoderBoard
@@ -256,14 +258,54 @@ def test_clock_that_the_board_cannot_make_is_refused() -> None:
         clock_divisors(93.0)
 
 
-def test_cocotb_simulation_behind_the_board_answers_the_same(opened: Link, memory: Memory) -> None:
+def test_board_that_was_started_anew_is_a_lost_link_that_opens_again(memory: Memory, tmp_path: Path) -> None:
+    folder = memory.decoder.folder
+    assert folder is not None
+    with tempfile.TemporaryDirectory(prefix="qtwin-") as scratch:
+        settings = BoardSettings(folder, f"unix:{scratch}/board", overlay=tmp_path / "overlay", limits=LIMITS)
+        with running_board(settings) as bitstream:
+            link = PynqLink(folder, f"{settings.address},{bitstream}", DEADLINES)
+            link.open()
+            before = link.exchange(memory.words[:3].ravel(), 3)
+        with running_board(settings):
+            with pytest.raises(LinkLostError):
+                link.exchange(memory.words[:3].ravel(), 3)
+            link.abort()
+            link.open()
+            np.testing.assert_array_equal(link.exchange(memory.words[:3].ravel(), 3), before)
+            link.close()
+
+
+@pytest.fixture
+def icarus() -> None:
     try:
         find_icarus()
     except ToolMissingError as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.usefixtures("icarus")
+def test_cocotb_simulation_behind_the_board_answers_the_same(opened: Link, memory: Memory) -> None:
     assert memory.decoder.folder is not None
     few = memory.words[:40]
     expected = opened.exchange(few.ravel(), len(few))
     with OpenedLink(PynqLink(memory.decoder.folder, "simulated:icarus", DEADLINES)) as slow:
         assert slow.info.simulator is not None
         np.testing.assert_array_equal(slow.link.exchange(few.ravel(), len(few)), expected)
+
+
+@pytest.mark.usefixtures("icarus")
+def test_frames_of_a_windowed_decoder_ride_in_the_packet_of_their_answer() -> None:
+    rounds, shots = 12, 8
+    problem = surface_problem(rounds)
+    decoder = find_decoder("union-find:window=6,commit=3,loadable", problem)
+    words = event_words(rounds, shots, seed=1).ravel()
+    answers = []
+    for name in ("pynq:simulated:icarus", "software"):
+        with OpenedLink(make_link(name, decoder, problem, DEADLINES)) as opened:
+            take_events(opened.link)
+            answers.append(split_frames(opened.link.exchange(words, shots), 1))
+    (corrections, frames), (expected, expected_frames) = answers
+    np.testing.assert_array_equal(decode_corrections(corrections, 1).flips, decode_corrections(expected, 1).flips)
+    assert frames.rounds.tolist() == expected_frames.rounds.tolist() == [3, 6, 9] * shots
+    np.testing.assert_array_equal(frames.flips, expected_frames.flips)

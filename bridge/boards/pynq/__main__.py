@@ -1,6 +1,7 @@
 """`python -m bridge.boards.pynq DECODER`: the board of `qtwin board --pynq`, for a link that starts its own."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -41,7 +42,8 @@ def main() -> None:
 
 
 def _set_when_stdin_closes(stopped: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1 << 12):  # not through the buffer, whose lock would outlive the interpreter
+        pass
     stopped.set()
 
 

@@ -18,7 +18,7 @@ from bridge.boards.pynq.system import Files
 from bridge.errors import LinkOpenError
 from bridge.links.base import Deadlines, OpenedLink, PacketLink
 from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME, overlay_folder
-from hdl.boards.pynq_z2.project import SCRIPT, WRAPPER, fill_project
+from hdl.boards.pynq_z2.project import INPUTS, fill_project
 from hdl.build import cached_build
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
 from hdl.errors import HdlError
@@ -87,7 +87,7 @@ def board_project(decoder: DecoderFolder) -> DecoderFolder:
     key = {
         "what": "pynq_z2 project",
         "manifest": decoder.manifest.model_dump(mode="json"),
-        "sources": [*decoder.sources, WRAPPER, SCRIPT],
+        "sources": [*decoder.sources, *INPUTS],
     }
     return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, folder)) / MANIFEST_NAME)
 

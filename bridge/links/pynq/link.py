@@ -269,8 +269,8 @@ class PynqLink:
             if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise LinkError(f"{_details(error)}; exchange fewer shots at a time") from error
             raise LinkLostError(f"the board went away while {doing}: {_details(error)}") from error
-        except RuntimeError as error:
-            raise LinkError(f"the board failed while {doing}: {error}") from error
+        except RuntimeError as error:  # it forgot windows and buffers: it was started anew
+            raise LinkLostError(f"the board lost its state while {doing}: {error}") from error
 
     @contextmanager
     def _register_errors(self, address: int) -> Iterator[None]:
