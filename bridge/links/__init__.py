@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridge.decoders import Decoder
 from bridge.errors import LinkOpenError
 from bridge.links.base import Deadlines, Link
-from bridge.problem import DecodingProblem
-from hdl.compile.manifest import DecoderFolder
 
 if TYPE_CHECKING:
+    # A board's own processor has neither Stim nor PyMatching, and needs no more than one link.
+    from bridge.decoders import Decoder
     from bridge.links.uart.line import Line
+    from bridge.problem import DecodingProblem
+    from hdl.compile.manifest import DecoderFolder
 
-LinkMaker = Callable[[str, Decoder, DecodingProblem, Deadlines], Link]
+    LinkMaker = Callable[[str, Decoder, DecodingProblem, Deadlines], Link]
 
 
 def _software(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:

