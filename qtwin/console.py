@@ -75,6 +75,10 @@ def _table(run: LoopRun, found: dict[str, Any]) -> Table:
         )
         table.add_row("latency, ns", f"{nanoseconds['p50']:.0f} p50 at {decoder['clock_mhz']:g} MHz", "")
         table.add_row("  a round", f"{decoder['ns_per_round']:.1f}", "")
+    frames = decoder["frame_latency_cycles"]
+    if decoder["frames"]:
+        latency = f", {frames['p50']:.0f} p50, {frames['p99']:.0f} p99 cycles" if frames else ""
+        table.add_row("Pauli frames", f"{decoder['frames']:,}{latency}", "")
     table.add_row("shots/s over the link", f"{decoder['shots_per_s']:,.0f}", "")
     return table
 

@@ -6,8 +6,40 @@ import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from cocotb_tests.unionfind.bench import Bench
+from cocotb_tests.unionfind.coverage import Coverage
 
 STALLED = 4
+
+
+@cocotb.test(timeout_time=40, timeout_unit="ms")
+async def goes_through_every_kind_of_window(dut: Any) -> None:
+    bench = Bench(dut)
+    await bench.reset()
+    coverage = Coverage(dut)
+    cocotb.start_soon(coverage.watch())
+    for prob in (0.003, 0.02, 0.1):
+        await bench.decode(bench.sample(25, prob))
+    short = [bench.core.layers(bench.sample(1, 0.1))[0][: bench.core.options.window - 1] for _ in range(5)]
+    for layers in short:  # memories shorter than a window
+        bench.send(layers)
+    answers = await bench.results.receive(len(short), timeout_ns=100_000)
+    assert not any(answer.last for answer in answers)  # CORRECTIONs all
+    coverage.require(
+        sizes={1, 2, 3, 4},
+        merged={1, 2, 3},
+        growth={0, 1, 2, 3},
+        outcomes={"finished", "load"},
+        windows={
+            "only",
+            "first",
+            "inner",
+            "last",
+            "leaves none",
+            "leaves one",
+            "leaves more",
+            "layers had to wait",
+        },
+    )
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")

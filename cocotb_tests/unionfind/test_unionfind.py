@@ -1,5 +1,7 @@
 """The generated union-find cores on both simulators."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from cocotb_tests.simulation import simulate
 from cocotb_tests.unionfind.bench import CORE_VARIABLE
 from cocotb_tests.unionfind.cores import CORES
+from cocotb_tests.unionfind.coverage import REPORT
 
 PACKAGE = "cocotb_tests.unionfind"
 MODULES = {
@@ -19,7 +22,9 @@ MODULES = {
 
 @pytest.mark.parametrize("core", sorted(CORES))
 @pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["short", "long"])
-def test_core(simulator: str, core: str, long: bool, tmp_path: Path) -> None:
+def test_core(
+    simulator: str, core: str, long: bool, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     sources = CORES[core].write(tmp_path)
     simulate(
         simulator,
@@ -30,3 +35,8 @@ def test_core(simulator: str, core: str, long: bool, tmp_path: Path) -> None:
         environment={CORE_VARIABLE: core},
         long=long,
     )
+    report = tmp_path / REPORT
+    if report.exists():  # `pytest -rP` shows it, --junitxml keeps it
+        coverage = json.loads(report.read_text())
+        print(f"{core} in {simulator}: {json.dumps(coverage, indent=1)}")
+        record_property("functional coverage", coverage)

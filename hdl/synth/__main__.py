@@ -25,7 +25,7 @@ def main() -> None:
             print(f"union-find, d={distance}", flush=True)
             whole += measure_whole(distance, sorted(arguments.weight_bits))
             print(f"union-find in windows, d={distance}", flush=True)
-            windowed += measure_windows(distance, sorted(arguments.weight_bits))
+            windowed += measure_windows(distance)
     except HdlError as error:
         raise SystemExit(str(error)) from error
     plot(whole, arguments.docs / "images" / "hardware.svg")

@@ -19,11 +19,11 @@ CORE = "decoder_core"
 
 @dataclass(frozen=True)
 class Cost:
-    """A core with its streams by itself, and the whole decoder around it; no clock where it was not placed."""
+    """A core with its streams by itself, its clock where it was placed, the whole decoder around it where asked for."""
 
     core: Area
-    decoder: Area
     fmax_mhz: float | None
+    decoder: Area | None
 
 
 @contextmanager
@@ -41,14 +41,19 @@ def core_sources(decoder: DecoderFolder) -> list[Path]:
     return [*chosen, RTL_FOLDER / "sync_fifo.sv"] if decoder.manifest.options.get("window") else chosen
 
 
-def cost(distance: int, core: str, options: UnionFindOptions | None, *, placed: bool) -> Cost:
-    """Synthesise a decoder for whole shots, rounds = distance; `placed`: place and route its core, too."""
+def cost(distance: int, core: str, options: UnionFindOptions | None, *, placed: bool, whole: bool) -> Cost:
+    """Synthesise a core for whole shots, rounds = distance.
+
+    Args:
+        placed: place and route it for ECP5.
+        whole: synthesise the decoder around it, too.
+    """
     with compiled(distance, distance, core, options) as decoder:
         sources = core_sources(decoder)
         return Cost(
             core=xc7_area(sources, CORE),
-            decoder=xc7_area(decoder.sources, decoder.manifest.top),
             fmax_mhz=ecp5_fmax_mhz(sources, CORE) if placed else None,
+            decoder=xc7_area(decoder.sources, decoder.manifest.top) if whole else None,
         )
 
 

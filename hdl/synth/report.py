@@ -20,12 +20,14 @@ WIDTHS = (3, 4)
 TABLE_DISTANCE = 3
 WINDOW_PROB = 0.005
 WINDOW_SHOTS: Mapping[int, int] = {3: 200_000, 5: 100_000, 7: 30_000, 9: 15_000}
-SMALLER_WINDOWS: Mapping[int, tuple[int, int]] = {5: (8, 2), 7: (10, 3)}
-"""Window and commit layers besides 2 d and d, with 4-bit weights."""
+SMALLER_WINDOWS: Mapping[int, tuple[int, int]] = {3: (4, 1), 5: (8, 2), 7: (10, 3)}
+"""Window and commit layers besides 2 d and d."""
 FEWEST_ERRORS = 100
 """Below this many errors of PyMatching a ratio says nothing."""
 LARGEST_PLACED = 7
 """Place and route of larger cores takes hours in the WebAssembly tools."""
+LARGEST_WHOLE = 5
+"""What is around larger cores is the same."""
 
 HEAD = """\
 # What the decoders cost and reach
@@ -62,7 +64,6 @@ WHOLE_COLUMNS = (
 )
 WINDOW_COLUMNS = (
     "d",
-    "weight bits",
     "window / commit",
     "core LUT / FF",
     "cycles per committed round",
@@ -94,7 +95,13 @@ def measure_whole(distance: int, widths: Sequence[int]) -> list[Whole]:
         Whole(
             distance=distance,
             weight_bits=bits,
-            cost=cost(distance, "union-find", UnionFindOptions(bits), placed=distance <= LARGEST_PLACED),
+            cost=cost(
+                distance,
+                "union-find",
+                UnionFindOptions(bits),
+                placed=distance <= LARGEST_PLACED,
+                whole=distance <= LARGEST_WHOLE,
+            ),
             errors={prob: measured[prob][bits][0] for prob in PROBS},
             cycles={prob: measured[prob][bits][1] for prob in PROBS},
         )
@@ -102,18 +109,15 @@ def measure_whole(distance: int, widths: Sequence[int]) -> list[Whole]:
     ]
 
 
-def measure_windows(distance: int, widths: Sequence[int]) -> list[str]:
-    """Table rows of the windowed cores of one distance."""
-    options = [UnionFindOptions(bits, window=2 * distance, commit=distance) for bits in widths]
-    if distance in SMALLER_WINDOWS and max(widths) == max(WIDTHS):
-        window, commit = SMALLER_WINDOWS[distance]
-        options.append(UnionFindOptions(max(WIDTHS), window=window, commit=commit))
-    return [_window_line(distance, option) for option in options]
+def measure_windows(distance: int) -> list[str]:
+    """Table rows of the windowed cores of one distance, with 4-bit weights."""
+    shapes = [(2 * distance, distance), *([SMALLER_WINDOWS[distance]] if distance in SMALLER_WINDOWS else [])]
+    return [_window_line(distance, UnionFindOptions(window=window, commit=commit)) for window, commit in shapes]
 
 
 def measure_table() -> str:
     """Table row of the look-up core."""
-    area = cost(TABLE_DISTANCE, "table", None, placed=True)
+    area = cost(TABLE_DISTANCE, "table", None, placed=True, whole=True)
     errors = [table_shots(TABLE_DISTANCE, prob, SHOTS[TABLE_DISTANCE][prob]) for prob in PROBS]
     return _line(
         TABLE_DISTANCE, _area(area.core, brams=True), _area(area.decoder, brams=True), _mhz(area), *map(_ratio, errors)
@@ -124,7 +128,6 @@ def _window_line(distance: int, options: UnionFindOptions) -> str:
     measured: Windowed = windows(distance, WINDOW_PROB, options, WINDOW_SHOTS[distance])
     return _line(
         distance,
-        options.weight_bits,
         f"{options.window} / {options.commit_layers}",
         _area(core_area(distance, options)),
         _cycles(measured.cycles),
@@ -155,7 +158,9 @@ def _line(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _area(area: Area, *, brams: bool = False) -> str:
+def _area(area: Area | None, *, brams: bool = False) -> str:
+    if area is None:
+        return "-"
     return f"{area.luts:,} / {area.flip_flops:,}" + (f" / {area.block_rams:g}" if brams else "")
 
 
@@ -192,7 +197,7 @@ def markdown(table: str, whole: Sequence[Whole], windowed: Sequence[str]) -> str
             "",
             f"## Union-find in windows, 10 d rounds at {WINDOW_PROB:.1%}",
             "",
-            "Cycles per committed round include bringing in the layers. A window's core serves memories of any length.",
+            "4-bit weights. Cycles per committed round include bringing in the layers.",
             "",
             *_head(WINDOW_COLUMNS),
             *windowed,
