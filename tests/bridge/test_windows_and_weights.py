@@ -20,7 +20,7 @@ from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import ErrorModelError
 from hdl.model.unionfind import UnionFindModel
 from hdl.registers.map import Address
-from qds1 import Kind, decode_corrections, parse, split_frames
+from qds1 import Kind, Status, decode_corrections, encode_event_shots, parse, split_frames
 from qds1.shots import Words
 from tests.bridge.surface import circuit, event_words, statuses_without_stalls, surface_problem, take_events
 
@@ -94,6 +94,22 @@ def test_memories_of_any_length_pass_through_one_decoder(both: dict[str, Link]) 
     frames = [message.tag for message in messages if message.kind == Kind.FRAME]
     windows = [max(0, -(-(n + 1 - 6) // 3)) for n in lengths]
     assert frames == np.repeat(np.arange(len(lengths)), windows).tolist()
+
+
+@pytest.mark.parametrize("rounds", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_a_very_long_memory_is_one_shot(both: dict[str, Link], decoder: Decoder, rounds: int) -> None:
+    graph, link = decoder.problem.graph, both["verilated"]
+    layers = (np.random.default_rng(4).random((1, rounds + 1, 4)) < 0.02).astype(np.uint8)
+    events = np.zeros((1, rounds + 1, decoder.problem.layout.num_stabilizers), dtype=np.uint8)
+    events[:, :, graph.layer_select] = layers
+    link.write_register(Address.ROUNDS, 0)
+    corrections, frames = split_frames(link.exchange(encode_event_shots(events).ravel(), 1), 1)
+    expected = UnionFindModel(graph, UnionFindOptions(window=6, commit=3)).decode_stream(layers).flips[0]
+    assert frames.rounds.tolist() == list(range(3, rounds - 2, 3))
+    np.testing.assert_array_equal(frames.flips, expected[:-1])
+    answer = decode_corrections(corrections, 1)
+    assert answer.flips.tolist() == [expected[-1].tolist()]
+    assert answer.status[0] & Status.STALLED  # words come faster than windows are decoded
 
 
 def test_an_abandoned_memory_gets_no_correction(both: dict[str, Link]) -> None:

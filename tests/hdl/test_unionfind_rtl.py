@@ -160,15 +160,3 @@ def test_windows(distance: int, rounds: int, options: UnionFindOptions, shots: i
         rounds_seen = results.round.reshape(shape)[:, :-1]
         assert (rounds_seen == options.commit_layers * np.arange(1, shape[1])).all()
     core.close()
-
-
-@pytest.mark.slow
-def test_a_memory_of_a_hundred_thousand_rounds() -> None:
-    graph, options = surface_graph(3, 20), UnionFindOptions(3, window=6)
-    core, model = VerilatedCore(graph, emit_core(graph, options)), UnionFindModel(graph, options)
-    layers = (np.random.default_rng(4).random((1, 100_000, len(graph.layer_select))) < 0.02).astype(np.uint8)
-    results, expected = core.run(layers), model.decode_stream(layers)
-    assert (results.flips == expected.flips[0, :, 0]).all()
-    assert results.round[-2] == 3 * (len(results.round) - 1)
-    assert 100_000 - results.round[-2] <= options.window
-    core.close()

@@ -106,3 +106,16 @@ def test_adaptive_run_of_a_decoder_with_fixed_weights_is_refused(qtwin: Qtwin) -
     outcome = qtwin.loop("--adaptive", "--decoder", "table", "--shots", "10")
     assert outcome.code == 1
     assert "use --decoder union-find:loadable" in outcome.message
+
+
+def test_a_long_memory_is_decoded_in_windows_and_reported(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(
+        "--decoder", "union-find", "--rounds", "30", "--shots", "500", "--noise", "uniform:0.003", "--link", "software"
+    )
+    assert outcome.code == 0, outcome.errors
+    assert outcome.result is not None
+    # 31 layers in windows of 6 that commit 3: 9 windows before the last one
+    assert outcome.result["decoder_metrics"]["frames"] == 9 * 500
+    qec, reference = outcome.result["qec_metrics"], outcome.result["reference"]
+    assert qec["logical_errors"] <= 1.3 * reference["logical_errors"] + 10
+    assert "Pauli frames" in outcome.output
