@@ -13,15 +13,14 @@ from hdl.compile.layout import events_layout
 from hdl.compile.unionfind import emit_core
 from hdl.compile.unionfind_fabric import UnionFindOptions
 
-DISTANCE = 3
-
 
 @dataclass(frozen=True)
 class Core:
-    """A core by its rounds and options."""
+    """A core by its rounds, options and distance."""
 
     rounds: int
     options: UnionFindOptions
+    distance: int = 3
 
     @property
     def graph(self) -> DecodingGraph:
@@ -33,7 +32,7 @@ class Core:
         """The memory with all four arguments of Stim's circuit noise at `prob`."""
         return stim.Circuit.generated(
             "surface_code:rotated_memory_z",
-            distance=DISTANCE,
+            distance=self.distance,
             rounds=self.rounds,
             after_clifford_depolarization=prob,
             before_round_data_depolarization=prob,
@@ -72,5 +71,7 @@ CORES = {
     "whole": Core(3, UnionFindOptions(4)),
     "small_budget": Core(3, UnionFindOptions(4, cycle_budget=18)),
     "loadable": Core(3, UnionFindOptions(3, loadable=True)),
+    "d5": Core(5, UnionFindOptions(4), distance=5),
+    "d7": Core(7, UnionFindOptions(3), distance=7),
     "windowed": Core(16, UnionFindOptions(3, window=6, commit=3, fifo_layers=4)),
 }

@@ -20,7 +20,7 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("core", sorted(CORES))
+@pytest.mark.parametrize("core", sorted(MODULES))
 @pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["short", "long"])
 def test_core(
     simulator: str, core: str, long: bool, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -40,3 +40,17 @@ def test_core(
         coverage = json.loads(report.read_text())
         print(f"{core} in {simulator}: {json.dumps(coverage, indent=1)}")
         record_property("functional coverage", coverage)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("core", ["whole", "d5", "d7"])
+def test_at_length(core: str, tmp_path: Path) -> None:
+    simulate(
+        "verilator",
+        top="decoder_core",
+        sources=CORES[core].write(tmp_path),
+        test_module=f"{PACKAGE}.simulated_at_length",
+        scratch=tmp_path,
+        environment={CORE_VARIABLE: core},
+    )
