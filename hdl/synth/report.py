@@ -13,20 +13,20 @@ SHOTS: Mapping[int, Mapping[float, int]] = {
     3: {0.001: 20_000_000, 0.003: 4_000_000, 0.005: 4_000_000},
     5: {0.001: 40_000_000, 0.003: 6_000_000, 0.005: 2_000_000},
     7: {0.001: 30_000_000, 0.003: 4_000_000, 0.005: 600_000},
-    9: {0.001: 400_000, 0.003: 6_000_000, 0.005: 1_000_000},
+    9: {0.001: 400_000, 0.003: 2_000_000, 0.005: 1_000_000},
 }
 WIDTHS = (3, 4)
 """Weight bits that are decoded side by side, whichever of them the report shows."""
 TABLE_DISTANCE = 3
 WINDOW_PROB = 0.005
 WINDOW_SHOTS: Mapping[int, int] = {3: 200_000, 5: 100_000, 7: 30_000, 9: 15_000}
-SMALLER_WINDOWS: Mapping[int, tuple[int, int]] = {3: (4, 1), 5: (8, 2), 7: (10, 3)}
+SMALLER_WINDOWS: Mapping[int, tuple[int, int]] = {3: (4, 1), 5: (8, 2)}
 """Window and commit layers besides 2 d and d."""
 FEWEST_ERRORS = 100
 """Below this many errors of PyMatching a ratio says nothing."""
 LARGEST_PLACED = 7
 """Place and route of larger cores takes hours in the WebAssembly tools."""
-LARGEST_WHOLE = 5
+LARGEST_WHOLE = 3
 """What is around larger cores is the same."""
 
 HEAD = """\
