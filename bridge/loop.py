@@ -276,6 +276,6 @@ def _trace(setup: Setup, settings: LoopSettings, folder: Path) -> Path | None:
     if setup.tally.trace_words is None:
         return None
     file = folder / f"shot_{settings.trace_shot}.{waveform_format()}"
-    with OpenedLink(trace_link(setup.decoder, settings.deadlines, file)) as opened:
+    with OpenedLink(trace_link(setup.decoder, settings.deadlines, file, setup.problem)) as opened:
         opened.link.exchange(setup.tally.trace_words, 1)
     return file

@@ -1,7 +1,9 @@
 """What a QEC session asks a decoder to solve: its error model, the layout of its stream, the decoding graph."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import stim
@@ -9,6 +11,7 @@ import stim
 from bridge.errors import LoopError
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import StreamLayout, session_layout
+from hdl.compile.skeleton import ERROR_MODEL_FILE, SESSION_FILE
 from hdl.errors import ErrorModelError
 
 
@@ -45,3 +48,20 @@ def decoding_problem(session: Mapping[str, Any], error_model_text: str) -> Decod
         "basis": session["basis"],
     }
     return DecodingProblem(error_model, layout, graph, code)
+
+
+def read_problem(folder: Path) -> DecodingProblem:
+    """The problem that a decoder's folder keeps beside its manifest (session.json, error_model.dem).
+
+    Raises:
+        LoopError: a file is missing or does not fit.
+    """
+    try:
+        session = json.loads((folder / SESSION_FILE).read_text(encoding="utf-8"))
+        error_model = (folder / ERROR_MODEL_FILE).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise LoopError(
+            f"{folder} does not say which memory it decodes: {error}; `qtwin decoder new` writes {SESSION_FILE} "
+            f"and {ERROR_MODEL_FILE}"
+        ) from error
+    return decoding_problem(session, error_model)

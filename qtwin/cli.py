@@ -9,6 +9,7 @@ from qtwin.commands import (
     bitstream_command,
     board_command,
     compile_command,
+    decoder_command,
     loop_command,
     serve_command,
     user_command,
@@ -25,6 +26,7 @@ app.command("serve")(serve_command.serve)
 app.command("twin")(serve_command.serve_twin)
 app.command("gateway")(serve_command.serve_gateway)
 app.add_typer(user_command.app, name="user")
+app.add_typer(decoder_command.app, name="decoder")
 app.command("loop")(loop_command.loop)
 app.command("demo")(loop_command.demo)
 app.command("bench")(bench_command.bench)

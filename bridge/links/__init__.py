@@ -72,7 +72,8 @@ def _faulty(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines
     generator = np.random.default_rng(options.seed)
     scheme, _, address = inner.partition(":")
     if scheme == "uart":
-        return _uart_link(address, deadlines, lambda line: FaultyLine(line, options, generator))
+        link = _uart_link(address, deadlines, lambda line: FaultyLine(line, options, generator))
+        return _adapted(link, scheme, decoder, problem)
     wrong = [name for name in BYTE_FAULTS if getattr(options, name)]
     if wrong:
         raise LinkOpenError(f"faulty: {', '.join(wrong)} happens to bytes on a serial line (uart), not to {scheme}")
@@ -113,7 +114,7 @@ def make_link(name: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
     check_link(name)
     scheme, _, argument = name.partition(":")
     make: LinkMaker = LINKS[scheme]
-    return make(argument, decoder, problem, deadlines)
+    return _adapted(make(argument, decoder, problem, deadlines), scheme, decoder, problem)
 
 
 def check_link(name: str) -> None:
@@ -130,11 +131,17 @@ def default_link(decoder: Decoder) -> str:
     return "verilated" if decoder.folder is not None else "software"
 
 
-def trace_link(decoder: Decoder, deadlines: Deadlines, trace_file: Path) -> Link:
-    """A link that records the waveform of everything that passes over it, in Verilator."""
+def trace_link(
+    decoder: Decoder, deadlines: Deadlines, trace_file: Path, problem: DecodingProblem | None = None
+) -> Link:
+    """A link that records the waveform of everything that passes over it, in Verilator.
+
+    problem: needed for a decoder with a stream of its own, if qds1 is to be sent to it.
+    """
     from bridge.links.verilated import VerilatedLink
 
-    return VerilatedLink(_rtl(decoder), deadlines, trace_file)
+    link = VerilatedLink(_rtl(decoder), deadlines, trace_file)
+    return link if problem is None else _adapted(link, "verilated", decoder, problem)
 
 
 def waveform_format() -> str:
@@ -144,7 +151,21 @@ def waveform_format() -> str:
     return "fst" if can_record_fst() else "vcd"
 
 
+def _adapted(link: Link, scheme: str, decoder: Decoder, problem: DecodingProblem) -> Link:
+    """A link around one to a decoder whose words or corrections are its own."""
+    folder = decoder.folder
+    if folder is None or scheme in ("software", "faulty"):  # faulty: the link behind it is adapted already
+        return link
+    if folder.manifest.stream is None and folder.manifest.corrections == "observables":
+        return link
+    from bridge.links.adapted import AdaptedLink
+
+    return AdaptedLink(link, folder, problem)
+
+
 def _rtl(decoder: Decoder) -> DecoderFolder:
     if decoder.folder is None:
         raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to simulate; use --link software")
-    return decoder.folder
+    from hdl.compile.stream_wrapper import with_qds1_ports
+
+    return with_qds1_ports(decoder.folder)

@@ -108,7 +108,7 @@ def compile_decoder(
         "error_model.dem": f"{error_model}\n",
         MANIFEST_NAME: yaml.safe_dump(manifest, sort_keys=False),
     }
-    _write_folder(output, files, _rtl_names(emitted))
+    write_folder(output, files, _rtl_names(emitted))
     return DecoderFolder(output)
 
 
@@ -129,8 +129,8 @@ def made_for(graph: DecodingGraph, core: CoreFiles) -> int:
     return graph.graph_hash if core.graph_hash is None else core.graph_hash
 
 
-def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float) -> str:
-    """Text of decoder_pkg.sv: the constants of one decoder."""
+def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float, *, num_flips: int | None = None) -> str:
+    """Text of decoder_pkg.sv: the constants of one decoder. num_flips: bits of a CORRECTION, if not the observables."""
     layout = graph.layout
     select = sum(int(stabilizer) << (16 * index) for index, stabilizer in enumerate(graph.layer_select))
     num_data_qubits = max(1, layout.num_data_qubits)
@@ -139,7 +139,7 @@ def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float) -> s
 package decoder_pkg;
   localparam int NumStabilizers = {layout.num_stabilizers};
   localparam int NumDataQubits = {num_data_qubits};
-  localparam int NumObservables = {graph.num_observables};
+  localparam int NumObservables = {num_flips or graph.num_observables};
   localparam int NumLayers = {layout.num_layers};
   localparam int LayerWidth = {len(graph.layer_select)};
   localparam int CycleBudget = {core.cycle_budget};
@@ -166,7 +166,7 @@ def _rtl_names(core: CoreFiles) -> list[str]:
     return [*COMMON_RTL, *(name for name in core.rtl if name not in COMMON_RTL)]
 
 
-def _write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
+def write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
     """Write everything beside the target, then put it in place with one rename."""
     if output.exists() and not (output / MANIFEST_NAME).is_file():
         raise ManifestError(f"{output} exists and is not a decoder folder; name a folder that does not exist yet")

@@ -1,7 +1,7 @@
 """decoder.yaml: what a decoder is called, where its RTL lies, and what it was compiled for."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -10,6 +10,7 @@ from hdl.errors import ManifestError
 
 MANIFEST_NAME = "decoder.yaml"
 PROTOCOL = "qds1/1"
+STREAM_PROTOCOL = "stream/1"
 
 
 def _hex_word(value: object) -> object:
@@ -22,7 +23,47 @@ def _hex_word(value: object) -> object:
     return value
 
 
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")]
 Word = Annotated[int, BeforeValidator(_hex_word), Field(ge=0, le=0xFFFF_FFFF)]
+
+
+class StreamPorts(BaseModel):
+    """A decoder's own names for its clock, its reset and two streams with valid and ready."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock: Identifier = "clk"
+    reset: Identifier = "rst"
+    reset_active: Literal["high", "low"] = "high"
+    in_data: Identifier = "in_data"
+    in_valid: Identifier = "in_valid"
+    in_ready: Identifier = "in_ready"
+    out_data: Identifier = "out_data"
+    out_valid: Identifier = "out_valid"
+    out_ready: Identifier = "out_ready"
+
+
+class StreamFormat(BaseModel):
+    """The stream of a decoder that does not speak qds1: so many words a shot, so many words an answer.
+
+    word_bits: of both streams. shot_words, answer_words: words of a shot, and of its answer. codec: "file.py:Class",
+    the words made and read by Python of one's own (`bridge.codec.StreamCodec`); without one the rest applies. prefix:
+    words before each shot. detectors: the error model's detector of each input bit, lowest bit first, packed words
+    after the prefix. answer_prefix: words of an answer before the correction. observables: correction bits whose
+    parity is each observable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    word_bits: int = Field(ge=1, le=32, default=8)
+    shot_words: int = Field(ge=1, le=1 << 20)
+    answer_words: int = Field(ge=1, le=250)
+    codec: str | None = Field(default=None, pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")
+    prefix: tuple[int, ...] = ()
+    detectors: tuple[int, ...] | None = None
+    answer_prefix: int = Field(ge=0, default=0)
+    observables: tuple[tuple[int, ...], ...] = ((0,),)
+    ports: StreamPorts = StreamPorts()
 
 
 class Manifest(BaseModel):
@@ -38,6 +79,8 @@ class Manifest(BaseModel):
     parameters: dict[str, int] = {}
     clock_mhz: float = Field(gt=0, default=100.0)
     core: str = "user"
+    corrections: Literal["observables", "data_qubits"] = "observables"
+    stream: StreamFormat | None = None
     graph_hash: Word | None = None
     num_stabilizers: int = Field(ge=1)
     num_data_qubits: int = Field(ge=0)
@@ -107,8 +150,9 @@ def _read(file: Path) -> Manifest:
             f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}" for fault in error.errors()
         )
         raise ManifestError(f"{file} is not a decoder manifest: {faults}") from error
-    if manifest.protocol != PROTOCOL:
+    if manifest.protocol != (PROTOCOL if manifest.stream is None else STREAM_PROTOCOL):
         raise ManifestError(
-            f"{file}: protocol {manifest.protocol!r} is not spoken here; this version of qtwin speaks {PROTOCOL}"
+            f"{file}: protocol {manifest.protocol!r} is not spoken here; this version of qtwin speaks {PROTOCOL}, and "
+            f"{STREAM_PROTOCOL} where `stream` describes a decoder's own"
         )
     return manifest

@@ -1,0 +1,187 @@
+"""Writes the folder that a new decoder starts from: everything runs, and one small module is there to be edited."""
+
+import json
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+
+from hdl.compile.core_files import CoreFiles
+from hdl.compile.decoder import COMMON_RTL, DEFAULT_CLOCK_MHZ, TOP, package_source, write_folder
+from hdl.compile.graph import BOUNDARY, DecodingGraph
+from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder
+from hdl.compile.pairs import Pairs, edge_data_qubits, edge_observables, greedy_pairs
+from hdl.compile.ports import CORE_PORTS
+from hdl.errors import ErrorModelError, ManifestError
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "skeleton"
+STYLES = ("core", "adapter")
+SESSION_FILE = "session.json"
+ERROR_MODEL_FILE = "error_model.dem"
+SESSION_FACTS = (
+    "code_family",
+    "code_distance",
+    "basis",
+    "rounds",
+    "num_data_qubits",
+    "round_time_ns",
+    "stabilizers",
+    "observables",
+)
+OWN_RTL = ("pair_pkg.sv", "pair_list.sv", "decode.sv", "decoder_core.sv")
+MAX_PAIRS = 1 << 14
+
+
+def new_decoder(
+    session: Mapping[str, Any],
+    error_model: str,
+    graph: DecodingGraph,
+    output: Path,
+    *,
+    style: str = "core",
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+) -> DecoderFolder:
+    """Write a decoder folder to edit; its name is the folder's.
+
+    Args:
+        session: the memory as a twin describes it.
+        error_model: its detector error model in Stim's format.
+        graph: made from the two.
+        output: folder to create.
+        style: "core", a module that takes a shot's events and gives its flips; "adapter", one with ports of its own.
+        clock_mhz: clock that latencies in ns are computed with.
+
+    Raises:
+        ManifestError: `output` exists, its name cannot be a decoder's, or there is no such style.
+        ErrorModelError: the greedy decoder of the skeleton cannot decode this memory.
+    """
+    if output.exists():
+        raise ManifestError(f"{output} exists; name a folder that does not exist yet")
+    if style not in STYLES:
+        raise ManifestError(f"there is no style {style!r}; expected {' or '.join(STYLES)}")
+    of_qubits = style == "adapter"
+    pairs = greedy_pairs(graph, edge_data_qubits(graph) if of_qubits else edge_observables(graph))
+    if len(pairs.u) > MAX_PAIRS:
+        raise ErrorModelError(
+            f"the list of pairs would have {len(pairs.u)} entries, more than {MAX_PAIRS}; take a smaller distance or "
+            "fewer rounds (`qtwin compile --core union-find` makes a decoder for this memory)"
+        )
+    values = _values(session, graph, output.name, style, pairs)
+    files: dict[str, str | bytes] = {
+        MANIFEST_NAME: _manifest(session, graph, output.name, clock_mhz, of_qubits),
+        "decoder_pkg.sv": package_source(graph, CoreFiles(files={}, rtl=()), clock_mhz, num_flips=pairs.flips.shape[1]),
+        "pair_pkg.sv": _pair_package(graph, pairs),
+        "pair_list.sv": _pair_list(graph, pairs),
+        SESSION_FILE: json.dumps({name: session[name] for name in SESSION_FACTS}, indent=1) + "\n",
+        ERROR_MODEL_FILE: f"{error_model}\n",
+    }
+    for folder in (TEMPLATES / style, TEMPLATES / "common"):
+        for template in sorted(folder.glob("*.in")):
+            files[template.stem] = Template(template.read_text(encoding="utf-8")).substitute(values)
+    write_folder(output, files, list(COMMON_RTL))
+    return DecoderFolder(output)
+
+
+def _manifest(session: Mapping[str, Any], graph: DecodingGraph, name: str, clock_mhz: float, of_qubits: bool) -> str:
+    layout = graph.layout
+    manifest = {
+        "name": name,
+        "version": "1",
+        "protocol": PROTOCOL,
+        "top": TOP,
+        "sources": ["decoder_pkg.sv", *(f"rtl/{file}" for file in COMMON_RTL), *OWN_RTL],
+        "clock_mhz": clock_mhz,
+        "corrections": "data_qubits" if of_qubits else "observables",
+        "graph_hash": f"0x{graph.graph_hash:08x}",
+        "num_stabilizers": layout.num_stabilizers,
+        "num_data_qubits": layout.num_data_qubits,
+        "num_observables": graph.num_observables,
+        "rounds": layout.rounds,
+        "error_model": ERROR_MODEL_FILE,
+        "code": {
+            "family": session["code_family"],
+            "distance": session["code_distance"],
+            "rounds": session["rounds"],
+            "basis": session["basis"],
+        },
+    }
+    return yaml.safe_dump(manifest, sort_keys=False)
+
+
+def _values(session: Mapping[str, Any], graph: DecodingGraph, name: str, style: str, pairs: Pairs) -> dict[str, str]:
+    stabilizers = {int(each["index"]): each for each in session["stabilizers"]}
+    rows = [
+        f"| {bit} | {index} | {stabilizers[index]['type']} | "
+        f"{', '.join(f'{place:g}' for place in stabilizers[index]['coordinates'])} | "
+        f"{', '.join(str(qubit) for qubit in stabilizers[index]['data_qubits'])} |"
+        for bit, index in enumerate(int(index) for index in graph.layer_select)
+    ]
+    return {
+        "name": name,
+        "style": style,
+        "core_ports": CORE_PORTS,
+        "memory": f"{session['code_family']} code, distance {session['code_distance']}, {session['rounds']} rounds, "
+        f"memory {session['basis']}",
+        "loop_options": f"--code {session['code_family']} --distance {session['code_distance']} "
+        f"--rounds {session['rounds']} --basis {session['basis']}",
+        "num_layers": str(graph.layout.num_layers),
+        "last_layer": str(graph.layout.rounds),
+        "layer_width": str(len(graph.layer_select)),
+        "num_pairs": str(len(pairs.u)),
+        "events_table": "\n".join(rows),
+        "observable": ", ".join(str(qubit) for qubit in session["observables"][0]["data_qubits"]),
+    }
+
+
+def _widths(graph: DecodingGraph, pairs: Pairs) -> tuple[int, int]:
+    """Bits of the number of a pair, and of an event."""
+    num_events = len(graph.layer_select) * graph.layout.num_layers
+    return max(1, (len(pairs.u) - 1).bit_length()), max(1, (num_events - 1).bit_length())
+
+
+def _pair_package(graph: DecodingGraph, pairs: Pairs) -> str:
+    index_bits, event_bits = _widths(graph, pairs)
+    return textwrap.dedent(f"""\
+        // Sizes of pair_list.sv, generated from the error model.
+        package pair_pkg;
+          localparam int NumPairs = {len(pairs.u)};
+          localparam int IndexBits = {index_bits};
+          localparam int EventBits = {event_bits};
+          localparam int NumFlips = {pairs.flips.shape[1]};
+          localparam int PairBits = NumFlips + 1 + 2 * EventBits;
+        endpackage
+        """)
+
+
+def _pair_list(graph: DecodingGraph, pairs: Pairs) -> str:
+    _, event_bits = _widths(graph, pairs)
+    num_flips = pairs.flips.shape[1]
+    digits = f"{num_flips}'b{{flips}}, 1'b{{boundary}}, {event_bits}'d{{v}}, {event_bits}'d{{u}}"
+    entries = []
+    for index, (u, v, flips) in enumerate(zip(pairs.u, pairs.v, pairs.flips, strict=True)):
+        fields = digits.format(
+            flips="".join(str(bit) for bit in flips[::-1]),
+            boundary=int(v == BOUNDARY),
+            v=0 if v == BOUNDARY else int(graph.vertex_position[v]),
+            u=int(graph.vertex_position[u]),
+        )
+        entries.append(f"    pairs[{index}] = {{{fields}}};")
+    body = "\n".join(entries)
+    return f"""\
+// Pairs for greedy matching, cheapest first: {{flips, to the boundary, event v, event u}}. Generated.
+`default_nettype none
+module pair_list (
+    input  logic [pair_pkg::IndexBits-1:0] index_i,
+    output logic [pair_pkg::PairBits-1:0]  pair_o
+);
+  logic [pair_pkg::PairBits-1:0] pairs [0:pair_pkg::NumPairs-1];
+  initial begin
+{body}
+  end
+  assign pair_o = pairs[index_i];
+endmodule
+`default_nettype wire
+"""
