@@ -1,8 +1,21 @@
-"""Refuses a decoder whose registers say that it was made for something else."""
+"""Meets a decoder that was just reached: refuses one that was made for something else, sets the length of a memory."""
 
+from bridge.decoders import Decoder
 from bridge.errors import DecoderMismatchError, RegisterError
 from bridge.links.base import Link
 from hdl.registers.map import ID_VALUE, VERSION_MAJOR, VERSION_MAJOR_VALUE, Address
+
+
+def greet_decoder(link: Link, decoder: Decoder) -> None:
+    """Check who is at the other end of a link, and tell a decoder for memories of any length how long these are.
+
+    Raises:
+        DecoderMismatchError: see `check_identity`. LinkError: a register access failed.
+    """
+    check_identity(link, decoder.name, decoder.graph_hash)
+    options = decoder.options
+    if options is not None and options.window:
+        link.write_register(Address.ROUNDS, decoder.problem.layout.rounds)
 
 
 def check_identity(link: Link, name: str, graph_hash: int) -> None:

@@ -8,11 +8,10 @@ from typing import Any, Protocol
 from bridge.adaptive.policy import Adaptation, AdaptiveSettings
 from bridge.decoders import Decoder
 from bridge.errors import BridgeError
-from bridge.identity import check_identity
+from bridge.identity import greet_decoder
 from bridge.links.base import Deadlines, Link, LinkInfo
 from bridge.problem import DecodingProblem
 from bridge.tally import Tally
-from hdl.registers.map import Address
 
 DEFAULT_CHUNK_SHOTS = 8192
 
@@ -69,10 +68,7 @@ class Setup:
 
     def greet(self, link: Link) -> None:
         """Settle things with a decoder that was just reached, for the first time or again; raises BridgeError."""
-        check_identity(link, self.decoder.name, self.decoder.graph_hash)
-        options = self.decoder.options
-        if options is not None and options.window:  # a decoder for memories of any length is told how long these are
-            link.write_register(Address.ROUNDS, self.problem.layout.rounds)
+        greet_decoder(link, self.decoder)
         if self.adaptation is not None and self.tally.num_shots:
             self.adaptation.restore(link)
 

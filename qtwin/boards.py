@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bridge.boards.uart_line import SimulatedLine
 from bridge.boards.uart_port import SimulatedPort
-from bridge.decoders import find_decoder
+from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LinkOpenError
 from bridge.loop import LoopSettings, session_problem
 from hdl.compile.manifest import DecoderFolder
@@ -32,13 +32,18 @@ def board_decoder(settings: LoopSettings, backend_id: str | None, twin_choice: T
             return DecoderFolder(path)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
-    backend_id = backend_id or default_backend(settings.code, settings.distance)
-    settings = replace(settings, backend_id=backend_id, shots=1)
-    with tempfile.TemporaryDirectory() as scratch, reach_twin(twin_choice, Path(scratch)) as twin:
-        decoder = find_decoder(settings.decoder, session_problem(settings, twin))
+    decoder = session_decoder(settings, backend_id, twin_choice)
     if decoder.folder is None:
         raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to put on a board")
     return decoder.folder
+
+
+def session_decoder(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice) -> Decoder:
+    """The decoder for a session with these settings, found or compiled."""
+    backend_id = backend_id or default_backend(settings.code, settings.distance)
+    settings = replace(settings, backend_id=backend_id, shots=1)
+    with tempfile.TemporaryDirectory() as scratch, reach_twin(twin_choice, Path(scratch)) as twin:
+        return find_decoder(settings.decoder, session_problem(settings, twin))
 
 
 def serve_uart(

@@ -11,6 +11,7 @@ from qtwin.commands import (
     compile_command,
     decoder_command,
     loop_command,
+    selftest_command,
     serve_command,
     user_command,
 )
@@ -34,6 +35,7 @@ app.command("compare")(bench_command.compare)
 app.command("replay")(bench_command.replay)
 app.command("board")(board_command.board)
 app.command("bitstream")(bitstream_command.bitstream)
+app.command("selftest")(selftest_command.selftest)
 app.command("compile")(compile_command.compile_decoder_command)
 
 
