@@ -13,7 +13,7 @@ from bridge.links.uart.frames import frame
 from cocotb_tests.simulation import is_long
 
 FRAME_WORDS = 1 << int(os.environ["FRAME_WORDS_BITS"])
-NUM_FRAMES = 400 if is_long() else 80
+NUM_FRAMES = 400 if is_long() else 50
 COUNTERS = ("frame_o", "bad_crc_o", "bad_frame_o", "overrun_o")
 
 

@@ -10,7 +10,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from bridge.links.uart.frames import FrameReader
 from cocotb_tests.simulation import is_long
 
-NUM_MESSAGES = 200 if is_long() else 40
+NUM_MESSAGES = 200 if is_long() else 15
 
 
 def random_message(random: Random) -> list[int]:

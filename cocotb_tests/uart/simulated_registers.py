@@ -11,7 +11,7 @@ from cocotb_tests.simulation import is_long
 from hdl.registers.map import Address, LinkAddress
 from qds1 import FaultCode, Kind, header, parse
 
-NUM_MESSAGES = 500 if is_long() else 150
+NUM_MESSAGES = 500 if is_long() else 100
 FRAME_WORDS = 64
 EVENTS = {
     LinkAddress.LINK_FRAMES: "frame_i",
@@ -50,6 +50,7 @@ class Bench:
     async def _clock(self) -> None:
         dut, chance = self.dut, lambda: self.random.random() < self.prob
         offered = responding = False
+        held: int | None = None  # a word that was offered and not taken: it must stay
         while True:
             offered = bool(self.input) and (offered or chance())
             responding = bool(self.responses) and (responding or chance())
@@ -67,8 +68,11 @@ class Bench:
                 responding = False
             if decoder_ready and dut.decoder_valid_o.value == 1:
                 self.to_decoder.append(int(dut.decoder_word_o.value))
-            if out_ready and dut.out_valid_o.value == 1:
-                self.to_host.append(int(dut.out_word_o.value))
+            word = int(dut.out_word_o.value) if dut.out_valid_o.value == 1 else None
+            assert held is None or word == held
+            held = None if out_ready else word
+            if out_ready and word is not None:
+                self.to_host.append(word)
             self.reset_cycles += dut.decoder_rst_no.value == 0
 
     async def drained(self, cycles: int = 60) -> None:

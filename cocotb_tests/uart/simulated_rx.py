@@ -14,7 +14,7 @@ from cocotb_tests.uart.line import PERIOD_PS, LineDriver, random_gap
 
 CLOCKS = int(os.environ["CLOCKS_PER_BIT"])
 BIT_PS = CLOCKS * PERIOD_PS
-NUM_BYTES = 1000 if is_long() else 150
+NUM_BYTES = 1000 if is_long() else 60
 TOLERANCE = {16: 0.03, 8: 0.02}.get(CLOCKS, 0.0)  # what the module's head promises
 
 
