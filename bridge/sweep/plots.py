@@ -107,7 +107,8 @@ def _rate_against_d(summaries: Sequence[Summary]) -> bytes | None:
     decoders = list(dict.fromkeys(key[1:3] for key in groups))
     referenced = set()
     for (code, decoder, link, noise, _), found in groups.items():
-        colour = COLOURS[noises.index(noise) % len(COLOURS)]
+        shade = noises.index(noise) if len(noises) > 1 else decoders.index((decoder, link))
+        colour = COLOURS[shade % len(COLOURS)]
         marker = MARKERS[decoders.index((decoder, link)) % len(MARKERS)]
         label = f"{code} {noise}, {name_of(found[0])}{_lambda(suppression_of(found, rate_of))}"
         _rates(axes, [each["d"] for each in found], [rate_of(each, True) for each in found], colour, marker, label)
