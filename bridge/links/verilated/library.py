@@ -4,7 +4,6 @@ import ctypes
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ HARNESS = Path(__file__).with_name("harness.cpp")
 PROBE = Path(__file__).with_name("probe.cpp")
 """Includes the harness."""
 LIBRARY_NAME = "decoder.so"
-RUNTIME_TOP = "qtwin_runtime"
-NEWER_S = 3600
 BUILD_TIMEOUT_S = 1800.0
 VERILATOR_FLAGS = ("--cc", "--prefix", "Vtop", *VERILATOR_SPEED_FLAGS)
 COMPILER_FLAGS = ("-O3", "-fPIC", "-std=gnu++17")
+MAKE = ("make", "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3")
+OBJECTS = "obj"
+RUNTIME_NAME = "libverilated.a"
 
 
 @dataclass(frozen=True)
@@ -86,35 +86,38 @@ def can_record_fst() -> bool:
 
 def _verilate(design: Design, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
     sources = [str(source) for source in design.sources]
-    command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / "obj"), *sources]
+    command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / OBJECTS), *sources]
     _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, design.name)
-    if "--trace" not in flags and "--trace-fst" not in flags and design.top != RUNTIME_TOP:
-        _copy_runtime(flags, folder / "obj", environment)
-    jobs = ["make", "-C", str(folder / "obj"), "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3", "Vtop__ALL.a", "libverilated.a"]
-    _run(jobs, folder, environment, design.name)
+    _run([*MAKE, "Vtop__ALL.a"], folder / OBJECTS, environment, design.name)
 
 
-def _copy_runtime(flags: Sequence[str], objects: Path, environment: Mapping[str, str]) -> None:
-    """Verilator's own runtime takes longer to compile than most decoders: it comes from one build for all of them."""
-    plain = [flag for flag in flags if not flag.startswith("-G")]
+def _runtime(objects: Path, environment: Mapping[str, str], trace: str | None) -> Path:
+    """Verilator's own part of a library: the same for every design, and longer to compile than most of them."""
+    key = {
+        "for": "runtime of the verilated link",
+        "flags": [*COMPILER_FLAGS, *MAKE],
+        "trace": trace,
+        "tool": simulator_version("verilator"),
+    }
 
     def build(folder: Path) -> None:
-        source = folder / f"{RUNTIME_TOP}.sv"
-        source.write_text(f"module {RUNTIME_TOP}(input logic clk_i); endmodule\n", encoding="utf-8")
-        _verilate(Design("Verilator's runtime", RUNTIME_TOP, [source], {}, HARNESS), plain, folder, environment)
+        _run([*MAKE, RUNTIME_NAME], objects, environment, "Verilator's runtime")
+        shutil.copy(objects / RUNTIME_NAME, folder)
 
-    key = {"what": RUNTIME_TOP, "flags": [*plain, *COMPILER_FLAGS], "tool": simulator_version("verilator")}
-    for compiled in (cached_build(key, build) / "obj").glob("verilated*.o"):
-        copy = shutil.copy(compiled, objects)
-        os.utime(copy, times=(time.time() + NEWER_S,) * 2)  # else make finds the design's makefile newer
+    return cached_build(key, build) / RUNTIME_NAME
 
 
 def _link_library(design: Design, folder: Path, environment: Mapping[str, str], trace: str | None) -> None:
     include = Path(environment["VERILATOR_ROOT"]) / "include"
-    objects = folder / "obj"
+    objects = folder / OBJECTS
     trace_flags = {"vcd": ["-DVM_TRACE=1"], "fst": ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]}.get(trace or "", [])
     command = ["g++", *COMPILER_FLAGS, *trace_flags, "-shared", f"-I{objects}", f"-I{include}", f"-I{include}/vltstd"]
-    command += [str(design.harness), str(objects / "Vtop__ALL.a"), str(objects / "libverilated.a"), "-pthread"]
+    command += [
+        str(design.harness),
+        str(objects / "Vtop__ALL.a"),
+        str(_runtime(objects, environment, trace)),
+        "-pthread",
+    ]
     command += ["-llz4", "-lz"] if trace == "fst" else []
     _run([*command, "-o", str(folder / LIBRARY_NAME)], folder, environment, LIBRARY_NAME)
     shutil.rmtree(objects)
