@@ -41,7 +41,7 @@ serve every rate; PyMatching, on the same shots, knows the true one.
   layers of detection events in, results out, both with valid and ready, the next shot's layers collected while one is
   decoded. This is the number to hold against other decoders' cores. *Decoder* is `decoder_top`: the core, the parser
   of the qds1 stream that differences raw outcomes, the response stage, and the AXI4-Lite registers with counters and
-  latency histogram; what it adds hardly grows with the code.
+  latency histogram; what it adds hardly grows with the code, and is measured at d=3.
 - **Fmax** is Yosys `synth_ecp5 -abc9` and nextpnr-ecp5 for an LFE5-85 of speed grade 6, the core alone, one seed.
 - **Cycles** are mean / p99 / maximum per round, from a shot's last layer to its result, by the model that the RTL
   equals cycle for cycle. An empty shot takes two.
