@@ -58,20 +58,25 @@ def cached_build(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         build: fills the empty folder that it is given; raises to fail.
 
     Raises:
-        BuildError: another process held the same build for half an hour.
+        BuildError: another process held the same build for half an hour, or the folder cannot be written.
     """
     name = hashlib.sha256(json.dumps(_material(key), sort_keys=True).encode()).hexdigest()[:24]
     folder = cache_folder() / "builds" / name
     if (folder / DONE_MARK).exists():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
             if not (folder / DONE_MARK).exists():
                 _build_in_place(folder, build)
     except LockTimeout as error:
         raise BuildError(
             f"another process has been building {folder} for {LOCK_TIMEOUT_S:.0f} s; end it, or remove the folder"
+        ) from error
+    except OSError as error:
+        raise BuildError(
+            f"cannot build in {folder.parent}: {error}; set {CACHE_VARIABLE} to a folder that can be "
+            "written and has room"
         ) from error
     return folder
 

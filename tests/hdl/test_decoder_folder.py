@@ -14,7 +14,7 @@ from hdl.compile.layout import events_layout
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.table import maximum_likelihood_table
 from hdl.compile.table_core import table_planes
-from hdl.errors import ErrorModelError, ManifestError
+from hdl.errors import BuildError, ErrorModelError, ManifestError
 from hdl.lint import lint
 
 TWO_OBSERVABLES = "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.2) D1 L1\nerror(0.05) D1 D2 L0\nerror(0.1) D2"
@@ -147,3 +147,12 @@ def test_irregular_layers_keep_their_place_in_the_address() -> None:
     addresses = np.arange(16)
     vertices = (addresses & 1) | (addresses >> 2 & 1) << 1 | (addresses >> 3 & 1) << 2
     assert [int(planes[0, 0]) >> int(a) & 1 for a in addresses] == table[vertices].tolist()
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("where a folder should be")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(BuildError, match="set QTWIN_CACHE_DIR to a folder that can be written"):
+        cached_build({"what": "anything"}, Path.touch)

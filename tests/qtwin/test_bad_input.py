@@ -201,13 +201,19 @@ def test_twin_that_goes_away_leaves_the_shots_done_so_far(tmp_path: Path) -> Non
     assert 500 <= run.setup.tally.num_shots < 2000
 
 
-def test_simulation_that_is_killed_leaves_the_shots_done_so_far(qtwin: Qtwin, tmp_path: Path) -> None:
+def test_simulation_that_is_killed_for_good_leaves_the_shots_done_so_far(
+    qtwin: Qtwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def kill_simulation() -> None:
+        monkeypatch.setenv("QTWIN_CACHE_DIR", str(tmp_path / "no-folder" / "file"))
+        (tmp_path / "no-folder").write_text("a file where the builds' folder should be")
         kill_descendants("bridge.links.cosim.simulate")
 
+    settings = small_run(link="cocotb:verilator", deadlines=Deadlines(exchange_s=30, reconnect_s=0.5))
     with TwinClient(qtwin.address.url, qtwin.address.email, qtwin.address.password) as client:
-        run = run_loop(small_run(link="cocotb:verilator"), client, KillAfter(300, kill_simulation), tmp_path)
+        run = run_loop(settings, client, KillAfter(300, kill_simulation), tmp_path)
     assert "simulation ended" in str(run.error)
+    assert "could not be opened again within 0.5 s" in str(run.error)
     assert run.setup is not None
     assert 300 <= run.setup.tally.num_shots < 2000
 

@@ -34,6 +34,7 @@ module broken #(
 );
   localparam int MessageWords = 4;  // header, flips, latency, status
   localparam logic [31:0] Id = 32'h31534451;
+  localparam logic [31:0] Version = 32'h00010000;
   localparam logic [31:0] CorrectionHeader = 32'h00990381;  // tag 0x99 whatever was asked
   localparam logic [31:0] Garbage = 32'hFFFFFFFF;
 
@@ -57,7 +58,7 @@ module broken #(
     if (!rst_ni) s_axil_rvalid <= 1'b0;
     else if (s_axil_arvalid && s_axil_arready) begin
       s_axil_rvalid <= 1'b1;
-      s_axil_rdata <= s_axil_araddr == 12'h000 ? Id : GraphHash;
+      s_axil_rdata <= s_axil_araddr == 12'h000 ? Id : (s_axil_araddr == 12'h004 ? Version : GraphHash);
     end else if (s_axil_rready) s_axil_rvalid <= 1'b0;
   end
 
