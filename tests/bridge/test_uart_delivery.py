@@ -6,11 +6,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bridge.errors import DecoderSilentError, LinkError, LinkLostError, ProtocolError
+from bridge.errors import DecoderSilentError, LinkError, LinkLostError, ProtocolError, RegisterError
+from bridge.links.base import Deadlines
 from bridge.links.uart.delivery import MAX_TIMES_SENT, Delivery
 from bridge.links.uart.frames import FrameReader, frame
 from bridge.links.uart.items import Item
-from hdl.registers.map import ID_VALUE, Address
+from bridge.links.uart.link import UartLink
+from hdl.registers.map import ID_VALUE, Address, LinkAddress
 from qds1 import Kind, Message, encode, parse
 
 END_KINDS = (Kind.MEAS_DATA, Kind.EVENTS_LAST)
@@ -160,3 +162,40 @@ def test_a_whole_frame_that_is_no_message_is_an_error() -> None:
     board._answers.append(frame(b"\x01\x02\x03\x04"))
     with pytest.raises(ProtocolError, match="not qds1"):
         sender.deliver([shot(1)], 60)
+
+
+class RegisterBoard(Board):
+    """Answers every READ with a value of its own; the first `num_lost` values of SCRATCH are lost on the way back."""
+
+    def __init__(self, num_lost: int) -> None:
+        super().__init__()
+        self.num_lost = num_lost
+
+    def _take(self, message: Message) -> None:
+        if message.kind != Kind.READ:
+            return
+        address = message.payload[0]
+        if address == Address.SCRATCH and self.num_lost:
+            self.num_lost -= 1
+            return
+        values: dict[int, int] = {
+            Address.ID: ID_VALUE,
+            LinkAddress.LINK_FRAME_WORDS: 32,
+            Address.NUM_OBSERVABLES: 1,
+            Address.SCRATCH: 7,
+        }
+        self.answer(Message(Kind.DATA, message.tag, (address, values[address])))
+
+
+@pytest.mark.parametrize("num_lost", [0, 1, 3])
+def test_a_register_whose_value_was_lost_is_read_again(num_lost: int) -> None:
+    link = UartLink("the board", lambda: RegisterBoard(num_lost), Deadlines())
+    link.open()
+    assert link.read_register(Address.SCRATCH) == 7
+
+
+def test_a_register_that_never_answers_is_refused() -> None:
+    link = UartLink("the board", lambda: RegisterBoard(1000), Deadlines())
+    link.open()
+    with pytest.raises(RegisterError, match="0x05c: no answer"):
+        link.read_register(Address.SCRATCH)

@@ -28,6 +28,7 @@ from qds1.messages import TAG_MODULUS
 RESPONSE_QUEUE_WORDS = 64
 """Answers that wait in the board for the line; more than these hold up the decoder (hdl/rtl/decoder_top_uart.sv)."""
 MOST_SHOTS = 1024
+MAX_READS = 8
 SHOT_HEADER_WORDS = 2
 
 
@@ -108,11 +109,15 @@ class UartLink:
 
     def read_register(self, address: int) -> int:
         """See `Link.read_register`."""
-        answers = self._access(Message(Kind.READ, self._new_tag(), (address,)))
-        found = next((answer for answer in answers if answer.kind == Kind.DATA), None)
-        if found is None:
-            raise RegisterError(f"register 0x{address:03x}: {_refusal(answers)}")
-        return found.payload[1]
+        answers: list[Message] = []
+        for _ in range(MAX_READS):  # the frame with the value may be lost, and the probe behind it come through
+            answers = self._access(Message(Kind.READ, self._new_tag(), (address,)))
+            found = next((answer for answer in answers if answer.kind == Kind.DATA), None)
+            if found is not None:
+                return found.payload[1]
+            if answers:
+                break
+        raise RegisterError(f"register 0x{address:03x}: {_refusal(answers)}")
 
     def write_register(self, address: int, value: int) -> None:
         """See `Link.write_register`."""
