@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+TEST_WORKERS ?= 2
 SYNTH_ARGS ?=
 # what `make bitstream` builds; BITSTREAM_ARGS adds any option of `qtwin bitstream`
 BOARD ?= ulx3s
@@ -42,7 +43,7 @@ demo: setup
 	@$(BIN)/qtwin demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-all: setup
 	$(BIN)/python -m pytest --timeout 7200 $(PYTEST_ARGS)

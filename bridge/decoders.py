@@ -177,15 +177,20 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         core, _, choices = name.partition(":")
         if core in CORES:
             return _from_folder(_compiled(core, decoder_options(name, core, choices, problem), problem), problem)
-        path = Path(name)
-        if not path.exists():
-            raise LinkOpenError(
-                f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching', 'sinter:NAME'))}, "
-                "or the path of a decoder.yaml (or of its folder)"
-            )
-        return _from_folder(DecoderFolder(path), problem)
+        check_decoder_name(name)
+        return _from_folder(DecoderFolder(Path(name)), problem)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
+
+
+def check_decoder_name(name: str) -> None:
+    """Raises LinkOpenError where no decoder has this name, before anything is started for it."""
+    known = (*CORES, "pymatching", "sinter")
+    if name.partition(":")[0] not in known and not Path(name).exists():
+        raise LinkOpenError(
+            f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching', 'sinter:NAME'))}, "
+            "or the path of a decoder.yaml (or of its folder)"
+        )
 
 
 def _compiled(core: str, options: UnionFindOptions | None, problem: DecodingProblem) -> DecoderFolder:

@@ -10,9 +10,9 @@ import numpy as np
 from bridge.adaptive.policy import Adaptation
 from bridge.answers import checked_corrections
 from bridge.checkpoint import Checkpoint, Saved
-from bridge.decoders import find_decoder
+from bridge.decoders import check_decoder_name, find_decoder
 from bridge.errors import BridgeError, LoopError, RegisterError
-from bridge.links import default_link, make_link, trace_link, waveform_format
+from bridge.links import check_link, default_link, make_link, trace_link, waveform_format
 from bridge.links.base import Link, OpenedLink
 from bridge.problem import DecodingProblem, decoding_problem
 from bridge.recovery import RecoveringLink
@@ -23,7 +23,19 @@ from qds1 import split_frames
 from qds1.shots import Bits, Words
 from twin.client import SessionStream, TwinApiError, TwinClient, TwinError
 
-__all__ = ["LoopRun", "LoopSettings", "Setup", "Watcher", "metadata", "noise_body", "run_loop", "session_problem"]
+__all__ = [
+    "LoopRun",
+    "LoopSettings",
+    "Setup",
+    "Watcher",
+    "check_settings",
+    "metadata",
+    "noise_body",
+    "run_loop",
+    "session_problem",
+]
+
+CODES = ("surface", "repetition")
 
 
 def run_loop(
@@ -42,7 +54,7 @@ def run_loop(
     """
     run = LoopRun(settings, repeats=saved.repeats, reconnects=saved.reconnects) if saved else LoopRun(settings)
     try:
-        _check(settings)
+        check_settings(settings)
         setup = run.setup = _take_up(saved, twin, watcher) if saved else _set_up(settings, twin, watcher)
         checkpoint = Checkpoint(report_folder, run, saved)
         link_name = settings.link or default_link(setup.decoder)
@@ -71,7 +83,7 @@ def run_loop(
 
 def session_problem(settings: LoopSettings, twin: TwinClient) -> DecodingProblem:
     """What a session with these settings would ask a decoder; the session is ended again."""
-    _check(settings)
+    check_settings(settings)
     session = _open_session(twin, settings, None)
     problem = decoding_problem(session, twin.session_error_model(session["session_id"]))
     twin.end_session(session["session_id"])
@@ -108,12 +120,18 @@ def _take_up(saved: Saved, twin: TwinClient, watcher: Watcher) -> Setup:
     return Setup(saved.job_id, saved.session, problem, find_decoder(saved.settings.decoder, problem), tally, None)
 
 
-def _check(settings: LoopSettings) -> None:
+def check_settings(settings: LoopSettings) -> None:
+    """What can be told without a twin; raises LoopError, or LinkOpenError for a decoder or a link that is not there."""
     if settings.shots < 1:
         raise LoopError(f"--shots must be at least 1, not {settings.shots}")
     if settings.trace_shot is not None and not 0 <= settings.trace_shot < settings.shots:
         raise LoopError(f"--trace {settings.trace_shot}: the run has shots 0 to {settings.shots - 1}")
+    if settings.code not in CODES:
+        raise LoopError(f"--code {settings.code!r}: expected {' or '.join(CODES)}")
     noise_body(settings.noise)
+    check_decoder_name(settings.decoder)
+    if settings.link is not None:
+        check_link(settings.link)
 
 
 def noise_body(noise: str) -> dict[str, float] | None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bridge.checkpoint import Checkpoint, Saved
 from bridge.errors import BridgeError, LoopError
-from bridge.loop import LoopRun, LoopSettings, run_loop
+from bridge.loop import LoopRun, LoopSettings, check_settings, run_loop
 from bridge.report import result, write_json, write_report
 from qtwin.console import ProgressWatcher, print_error, print_run
 from qtwin.embedded import EmbeddedTwinError, TwinAddress, embedded_twin
@@ -40,7 +40,9 @@ def loop_once(
     """Run once; returns whether it went through. A backend of None takes one that fits the code."""
     settings = replace(settings, backend_id=backend_id or default_backend(settings.code, settings.distance))
     console, errors = Console(), Console(stderr=True)
-    folder = _report_folder(runs_dir, settings)
+    with one_message(errors):
+        check_settings(settings)
+        folder = _report_folder(runs_dir, settings)
     with one_message(errors), reach_twin(twin_choice, folder) as twin:
         run = _run(settings, twin, folder, console, errors)
         if json_file is not None:
@@ -67,7 +69,8 @@ def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_fil
 def demo_runs(shots: int, runs_dir: Path) -> bool:
     """Repetition d=3 and surface d=3 through RTL; returns whether both went through."""
     console, errors = Console(), Console(stderr=True)
-    folder = new_folder(runs_dir, "demo")
+    with one_message(errors):
+        folder = new_folder(runs_dir, "demo")
     whole = True
     with one_message(errors), reach_twin(TwinChoice(), folder) as twin:
         for code in ("repetition", "surface"):
@@ -120,6 +123,7 @@ def _report_folder(runs_dir: Path, settings: LoopSettings) -> Path:
 
 
 def new_folder(runs_dir: Path, name: str) -> Path:
+    """A folder that was not there; raises LoopError where none can be made."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         folder = runs_dir / (f"{stamp}-{name}" + (f"-{attempt}" if attempt else ""))
@@ -127,8 +131,12 @@ def new_folder(runs_dir: Path, name: str) -> Path:
             folder.mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise LoopError(
+                f"cannot make a folder for the report in {runs_dir}: {error.strerror}; name another with --runs-dir"
+            ) from error
         return folder
-    raise FileExistsError(f"no free name for a report in {runs_dir}")
+    raise LoopError(f"no free name for a report in {runs_dir}")
 
 
 @contextmanager

@@ -91,8 +91,8 @@ def _rate_against_p(summaries: Sequence[Summary]) -> bytes | None:
         _rates(axes, where, [rate_of(each) for each in ordered], colour, marker, f"{code} d={distance}, {names[first]}")
         if first == 0:
             theirs = [reference_of(each) for each in ordered]
-            axes.plot(where, [rate.rate or np.nan for rate in theirs], ":", color=colour, linewidth=1.2)
-    axes.plot([], [], ":", color="grey", label="PyMatching, same shots")
+            axes.plot(where, [rate.rate or np.nan for rate in theirs], ":x", color=colour, linewidth=1.2, markersize=4)
+    axes.plot([], [], ":x", markersize=4, color="grey", label="PyMatching, same shots")
     axes.set(xscale="log", yscale="log", xlabel="physical error probability p", ylabel="logical errors a shot (95%)")
     return _finish(figure, axes)
 
@@ -115,8 +115,8 @@ def _rate_against_d(summaries: Sequence[Summary]) -> bytes | None:
         if (code, noise) not in referenced:
             referenced.add((code, noise))
             theirs = [_per_round(each) for each in found]
-            axes.plot([each["d"] for each in found], theirs, ":", color=colour, linewidth=1.2)
-    axes.plot([], [], ":", color="grey", label="PyMatching, same shots")
+            axes.plot([each["d"] for each in found], theirs, ":x", color=colour, linewidth=1.2, markersize=4)
+    axes.plot([], [], ":x", markersize=4, color="grey", label="PyMatching, same shots")
     axes.set(yscale="log", xlabel="distance", ylabel="logical errors a round (95%)")
     axes.set_xticks(sorted({each["d"] for found in groups.values() for each in found}))
     return _finish(figure, axes)
@@ -167,7 +167,7 @@ def _violin(axes: Axes, histogram: Histogram, period_ns: float, place: float) ->
     values = np.array(sorted(histogram), dtype=np.float64)
     counts = np.array([histogram[int(value)] for value in values], dtype=np.float64)
     logs = np.log10(np.maximum(values, 0.5) * period_ns)
-    grid = np.linspace(logs.min() - 4 * KERNEL_DECADES, logs.max() + 4 * KERNEL_DECADES, VIOLIN_POINTS)
+    grid = np.linspace(logs.min() - KERNEL_DECADES / 2, logs.max() + KERNEL_DECADES / 2, VIOLIN_POINTS)
     kernels = np.exp(-(((grid[:, None] - logs) / KERNEL_DECADES) ** 2) / 2)
     # the square root lets the tail be seen: it is what misses deadlines
     width = np.sqrt(kernels @ counts)

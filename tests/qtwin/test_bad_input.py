@@ -60,6 +60,27 @@ def test_unknown_link_is_named_with_those_there_are(qtwin: Qtwin) -> None:
     assert "there is no link 'telepathy': expected one of software, verilated, cocotb" in outcome.message
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--decoder", "tabel"), "there is no decoder 'tabel'"),
+        (("--link", "verilatd"), "there is no link 'verilatd'"),
+        (("--noise", "unifrom:0.005"), "--noise 'unifrom:0.005': expected `device`, or `uniform:P`"),
+        (("--shots", "0"), "--shots must be at least 1"),
+        (("--code", "surfac"), "--code 'surfac': expected surface or repetition"),
+        (("--runs-dir", "file"), "cannot make a folder for the report in file: Not a directory"),
+    ],
+)
+def test_what_needs_no_twin_is_refused_before_one_is_started(
+    qtwin: Qtwin, wrong: tuple[str, str], message: str
+) -> None:
+    (qtwin.folder / "file").write_text("where a folder should be")
+    outcome = qtwin.loop(*RUN, *wrong, QTWIN_URL="http://127.0.0.1:9")
+    assert outcome.code == 1
+    assert message in outcome.message
+    assert not (qtwin.folder / "runs").exists()
+
+
 def test_manifest_with_a_missing_file_names_the_file(qtwin: Qtwin) -> None:
     outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0, sources=["broken.sv", "lost.sv"])))
     assert outcome.code == 1
