@@ -101,6 +101,7 @@ def test_pool_with_a_worker_killed_counts_as_an_undisturbed_run(tmp_path: Path) 
     assert found == undisturbed(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
     with distributed.LocalCluster(
