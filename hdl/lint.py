@@ -14,6 +14,7 @@ from hdl.build import verilator_environment
 from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.samples import sample_decoders
+from hdl.compile.stream_wrapper import WRAPPER_RTL
 from hdl.errors import HdlError, ToolMissingError
 
 TIMEOUT_S = 300.0
@@ -69,6 +70,9 @@ def main() -> int:
                             outputs[title] = lint_board(board, clock, sources)
             except HdlError as error:
                 outputs[name] = str(error)
+    wrapper = [RTL_FOLDER / name for name in WRAPPER_RTL]  # around a decoder with a stream of its own
+    outputs["stream_adapter"] = lint_top("stream_adapter", wrapper)
+    seen |= set(WRAPPER_RTL)
     unseen = sorted(file.name for file in RTL_FOLDER.glob("*.sv") if file.name not in seen)
     if unseen:
         outputs["hdl/rtl"] = f"no decoder instantiates {', '.join(unseen)}"
