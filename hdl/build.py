@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import cocotb_tools.config
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 from platformdirs import user_cache_path
@@ -186,4 +187,6 @@ def cocotb_environment(simulator: str) -> Mapping[str, str]:
     if simulator == "icarus":
         find_icarus()
         return dict(os.environ)
-    return verilator_environment()
+    # A simulation names the cocotb it was linked with by path, and may outlive that: this one's libraries come first.
+    libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {**verilator_environment(), "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))}

@@ -5,7 +5,8 @@ HdlError
 ├── ManifestError       a decoder.yaml that cannot be used
 ├── BoardError          a board.yaml, or a decoder, that no bitstream can be built from
 ├── ToolMissingError    a simulator or compiler that is not installed
-└── BuildError          a tool refused the RTL
+├── BuildError          a tool refused the RTL
+└── SimulationError     a test in the simulator failed, or the simulator did
 """
 
 
@@ -31,3 +32,7 @@ class ToolMissingError(HdlError):
 
 class BuildError(HdlError):
     """A tool refused the RTL; the message carries the tool's own first errors and the log's path."""
+
+
+class SimulationError(HdlError):
+    """A test in the simulator failed, or the simulator itself did; the message carries the end of its log."""

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bridge.testbench.run import SimulationFailedError, installed_simulators, run_in_simulator
+from bridge.testbench.run import installed_simulators, run_in_simulator
 from hdl.compile.decoder import compile_decoder
+from hdl.errors import SimulationError
 from qtwin.cli import app
 from qtwin.problems import MemoryChoice, pose
 from tests.qtwin.conftest import Qtwin
@@ -112,7 +113,7 @@ def test_cocotb_tests_of_a_new_decoder_pass_and_can_fail(new_decoder_folder: Pat
     run_in_simulator(new_decoder_folder, "simulated", simulator, tmp_path)
     source = new_decoder_folder / "decode.sv"
     source.write_text(source.read_text().replace("assign flips_o = ", "assign flips_o = ~"))
-    with pytest.raises(SimulationFailedError, match="simulated"):
+    with pytest.raises(SimulationError, match="simulated"):
         run_in_simulator(new_decoder_folder, "simulated", simulator, tmp_path)
 
 

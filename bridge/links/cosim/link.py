@@ -16,9 +16,9 @@ import numpy as np
 from bridge.errors import DecoderSilentError, LinkError, LinkLostError, LinkOpenError, RegisterError
 from bridge.links.base import Deadlines, LinkInfo, Transfer, Words
 from bridge.links.cosim import wire
-from bridge.links.cosim.simulate import build_simulation
+from bridge.links.cosim.simulate import build_decoder
 from bridge.links.cosim.wire import Ended, Frame, Operation, Result
-from hdl.build import cocotb_environment, simulator_version
+from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 
@@ -46,9 +46,8 @@ class CocotbLink:
     def open(self) -> LinkInfo:
         """Build (first time), start the simulator and wait for it to come out of reset; see `Link.open`."""
         try:
-            build_folder = build_simulation(self._decoder, self._simulator)
+            build_folder = build_decoder(self._decoder, self._simulator)
             version = simulator_version(self._simulator)
-            environment = cocotb_environment(self._simulator)
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
         self._folder = Path(tempfile.mkdtemp(prefix="qtwin-cocotb-"))
@@ -56,7 +55,7 @@ class CocotbLink:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
             listener.listen(1)
-            self._start(build_folder, {**environment, SOCKET_VARIABLE: address})
+            self._start(build_folder, {**os.environ, SOCKET_VARIABLE: address})
             self._connection = self._accept(listener)
         self._reply("starting", self._deadlines.open_s)
         return LinkInfo(link="cocotb", simulator=version, clocked=True)
