@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bridge.decoders import MatchingDecoder
 from bridge.digest import BlockDigest
 from bridge.problem import DecodingProblem
+from bridge.software_decoders import MatchingDecoder
 from bridge.statistics import backlog, binomial_rate, percentiles, rate_per_round
 from qds1 import Corrections, Frames, Status, shot_words, unpack_bits, words_for_bits
 from qds1.shots import Bits, Words

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.adaptive.estimator import EdgeEstimator, EstimatorSettings
-from bridge.decoders import Decoder, compiled_graph, union_find_decoder
+from bridge.decoders import Decoder, compiled_graph
 from bridge.errors import LinkOpenError
 from bridge.links.base import Link
 from bridge.problem import DecodingProblem
 from bridge.reweight import is_loadable, weights_for, write_weights
+from bridge.software_decoders import union_find_decoder
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.unionfind_fabric import UnionFindOptions
 from qds1.shots import Bits

@@ -7,10 +7,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.decoders import Decoder, ShotDecoder, UnionFindDecoder, WindowedDecoder
+from bridge.decoders import Decoder
 from bridge.errors import DecoderSilentError, LinkError, RegisterError
 from bridge.links.base import LinkInfo, Words
 from bridge.problem import DecodingProblem
+from bridge.software_decoders import ShotDecoder, UnionFindDecoder, WindowedDecoder
 from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.model.decoder import CoreModel, DecoderConstants, DecoderModel, WholeShots, Windows
 from hdl.model.front_end import DecoderShape

@@ -9,11 +9,12 @@ import numpy as np
 import stim
 
 from bridge.answers import checked_corrections
-from bridge.decoders import Decoder, MatchingDecoder, find_decoder
+from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LoopError
 from bridge.links import make_link, trace_link, waveform_format
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.problem import DecodingProblem
+from bridge.software_decoders import MatchingDecoder
 from bridge.sweep.batch import BatchResult
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.points import batch_of
