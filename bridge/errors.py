@@ -9,6 +9,7 @@ BridgeError
 │   └── LinkLostError        the other end went away
 ├── DecoderMismatchError     a decoder for another code, size or memory
 └── LoopError                the loop cannot go on for a reason outside the link
+    └── WorkersError         nothing is left that could run a sweep's batches
 """
 
 
@@ -46,3 +47,7 @@ class DecoderMismatchError(BridgeError):
 
 class LoopError(BridgeError):
     """The loop cannot go on, for a reason outside the link."""
+
+
+class WorkersError(LoopError):
+    """The workers of a sweep are gone, or cannot run its batches; what was counted is kept."""

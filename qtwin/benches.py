@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bridge.errors import BridgeError, LoopError
+from bridge.errors import BridgeError, LoopError, WorkersError
 from bridge.links.base import Deadlines
 from bridge.report import write_json
 from bridge.sweep.compare import Comparison, compare_runs
@@ -118,11 +118,16 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
                     plan, folder, open_twin, default_backend, workers, progress, options.deadlines, options.with_area
                 )
         except KeyboardInterrupt as interrupt:
-            again = f"qtwin bench --run {folder.path}"
-            errors.print(f"stopped; what was counted is kept: `{again}` goes on", markup=False, highlight=False)
+            errors.print(f"stopped; {_how_to_go_on(folder)}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(INTERRUPTED) from interrupt
+        except WorkersError as error:
+            raise WorkersError(f"{error}; {_how_to_go_on(folder)}") from error
     _print_outcome(console, outcome)
     return not outcome.errors
+
+
+def _how_to_go_on(folder: RunFolder) -> str:
+    return f"what was counted is kept: `qtwin bench --run {folder.path}` goes on"
 
 
 def _plan(options: BenchOptions) -> SweepPlan:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from bridge.errors import BridgeError, LoopError
+from bridge.errors import BridgeError, LoopError, WorkersError
 from bridge.sweep.batch import BatchResult
 from bridge.sweep.executors import BatchFuture, Executor, first_done
 from bridge.sweep.points import Point
@@ -69,7 +69,7 @@ def run_points(
         watcher: told of progress.
 
     Raises:
-        LoopError: the workers are gone.
+        WorkersError: the workers are gone.
     """
     before = totals_of(recorder.batches)
     states = {}
@@ -84,7 +84,7 @@ def run_points(
             return states
         if not under_way:
             raise LoopError("the sweep has nothing under way, but is not finished")
-        for future in first_done(list(under_way)):
+        for future in first_done(list(under_way), executor):
             state, index = under_way.pop(future)
             _take(future, state, index, recorder, watcher)
 
@@ -124,4 +124,6 @@ def _outcome(future: BatchFuture, index: int) -> BatchResult | BridgeError:
     error = future.exception()
     if error is None:
         return future.result()
+    if isinstance(error, WorkersError):
+        raise error
     return error if isinstance(error, BridgeError) else LoopError(f"batch {index}: {type(error).__name__}: {error}")

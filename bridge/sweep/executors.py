@@ -1,6 +1,5 @@
-"""Where batches run: worker processes on this machine, or the workers of a Dask cluster. Both give plain futures."""
+"""Where batches run: a thread, worker processes on this machine, or others that give plain futures."""
 
-import importlib
 import multiprocessing
 import os
 import signal
@@ -8,19 +7,17 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from multiprocessing.connection import wait as wait_for
-from typing import Any, Protocol
+from typing import Protocol
 
 from pebble import ProcessExpired, ProcessPool
 
-from bridge.errors import LoopError
+from bridge.errors import LoopError, WorkersError
 from bridge.sweep.batch import BatchResult, BatchTask, run_batch
 
 BATCH_LIMIT_S = 3600.0
 BATCHES_PER_WORKER = 2
 MAX_ATTEMPTS = 3
-CONNECT_TIMEOUT_S = 10
-WORKERS_TIMEOUT_S = 60
-RECOUNT_S = 5.0
+LOOK_AROUND_S = 5.0
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 BatchFuture = Future[BatchResult]
@@ -30,7 +27,7 @@ class Executor(Protocol):
     """Runs batches somewhere."""
 
     def num_slots(self) -> int:
-        """How many batches should be under way."""
+        """How many batches should be under way; raises WorkersError when the workers are gone."""
 
     def submit(self, task: BatchTask) -> BatchFuture:
         """Begin a batch, or put it in the queue. Its future raises BridgeError for the batch's own failure."""
@@ -88,12 +85,12 @@ class PoolExecutor:
         try:
             future = self._pool.schedule(run_batch, args=(task,), timeout=BATCH_LIMIT_S)
         except RuntimeError as error:  # Pebble's word for a pool that was stopped or cannot be repaired
-            outcome.set_exception(LoopError(f"the worker processes are gone: {error}"))
+            outcome.set_exception(WorkersError(f"the worker processes are gone: {error}"))
             return
 
         def settle(done: Future[BatchResult]) -> None:
             if done.cancelled():
-                outcome.set_exception(LoopError("the worker processes were stopped"))
+                outcome.set_exception(WorkersError("the worker processes were stopped"))
                 return
             error = done.exception()
             if error is None:
@@ -123,51 +120,16 @@ def _die_with(sentinel: int) -> None:
     os._exit(1)
 
 
-class DaskExecutor:
-    """Workers of a scheduler that is there already; Dask runs a dead worker's batches again elsewhere."""
+def first_done(futures: list[BatchFuture], executor: Executor) -> set[BatchFuture]:
+    """Futures that are done, at least one.
 
-    def __init__(self, address: str) -> None:
-        """Raises LoopError: no client library, no scheduler, or no worker."""
-        try:
-            distributed: Any = importlib.import_module("distributed")  # optional, and without types
-        except ImportError as error:
-            raise LoopError("--scheduler needs Dask's client: pip install 'qtwin[dask]'") from error
-        try:
-            self._client: Any = distributed.Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise LoopError(f"no Dask scheduler answers at {address}: {error}") from error
-        try:
-            self._client.wait_for_workers(1, timeout=WORKERS_TIMEOUT_S)
-        except TimeoutError as error:
-            self._client.close()
-            raise LoopError(
-                f"the Dask scheduler at {address} has no worker; start one with `dask worker {address} --nthreads 1`"
-            ) from error
-        self._executor = self._client.get_executor(pure=False)
-        self._counted_at = 0.0
-        self._num_threads = 1
-
-    def num_slots(self) -> int:
-        """See `Executor.num_slots`. Workers come and go: they are counted again every few seconds."""
-        if time.monotonic() - self._counted_at > RECOUNT_S:
-            self._num_threads = max(1, sum(self._client.nthreads().values()))
-            self._counted_at = time.monotonic()
-        return BATCHES_PER_WORKER * self._num_threads
-
-    def submit(self, task: BatchTask) -> BatchFuture:
-        """See `Executor.submit`."""
-        future: BatchFuture = self._executor.submit(run_batch, task)
-        return future
-
-    def close(self) -> None:
-        """See `Executor.close`."""
-        self._executor.shutdown(wait=False)
-        self._client.close()
-
-
-def first_done(futures: list[BatchFuture]) -> set[BatchFuture]:
-    """Futures that are done, at least one; raises LoopError when none is within the limit."""
-    done, _ = wait(futures, timeout=BATCH_LIMIT_S, return_when="FIRST_COMPLETED")
-    if not done:
-        raise LoopError(f"no batch ended within {BATCH_LIMIT_S:g} s; are the workers alive?")
-    return done
+    Raises:
+        LoopError: none is within the limit. WorkersError: the workers went away meanwhile.
+    """
+    end = time.monotonic() + BATCH_LIMIT_S
+    while time.monotonic() < end:
+        done, _ = wait(futures, timeout=LOOK_AROUND_S, return_when="FIRST_COMPLETED")
+        if done:
+            return done
+        executor.num_slots()  # looks whether the workers are still there
+    raise LoopError(f"no batch ended within {BATCH_LIMIT_S:g} s; are the workers alive?")

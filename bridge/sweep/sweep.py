@@ -14,7 +14,8 @@ from bridge.links.base import Deadlines
 from bridge.report import write_json
 from bridge.sweep.area import areas
 from bridge.sweep.coordinator import SweepWatcher, run_points
-from bridge.sweep.executors import DaskExecutor, Executor, PoolExecutor, ThreadExecutor
+from bridge.sweep.dask_executor import DaskExecutor
+from bridge.sweep.executors import Executor, PoolExecutor, ThreadExecutor
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.memories import Memory, fetch_memory
 from bridge.sweep.page import write_page
@@ -77,6 +78,7 @@ def run_sweep(
 
     Raises:
         BridgeError: nothing can be run. A point that fails is in the outcome instead.
+        WorkersError: the workers are gone; what was counted is kept, and in the report.
         TwinError: of the twin.
     """
     with folder.locked():

@@ -11,17 +11,18 @@ from typing import Any
 import psutil
 import pytest
 
-from bridge.errors import BridgeError, LoopError
+from bridge.errors import BridgeError, LoopError, WorkersError
 from bridge.sweep.coordinator import run_points
-from bridge.sweep.executors import DaskExecutor, Executor, PoolExecutor, ThreadExecutor
+from bridge.sweep.dask_executor import DaskExecutor
+from bridge.sweep.executors import Executor, PoolExecutor, ThreadExecutor
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.points import Point
 from bridge.sweep.results import Recorder
 from bridge.sweep.totals import Totals
+from tests.bridge.sweep.cluster import START_S, dask_cluster
 from tests.bridge.sweep.points import repetition_point, without_times
 
 KILL_AFTER = 4
-START_S = 120.0
 
 
 class KillsAWorker:
@@ -101,26 +102,25 @@ def test_pool_with_a_worker_killed_counts_as_an_undisturbed_run(tmp_path: Path) 
     assert found == undisturbed(tmp_path / "undisturbed")
 
 
-@pytest.mark.slow
 def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
-    with distributed.LocalCluster(
-        n_workers=4, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as cluster:
-        pids = [worker.pid for worker in cluster.workers.values()]
-        assert len(set(pids)) == 4
-
-        def busy_worker() -> int:
-            """The process behind a nanny that holds a task right now; any, where all tasks have just ended."""
-            with distributed.Client(cluster, set_as_default=False) as client:
-                processing = client.processing()
-                found: dict[str, int] = client.run(os.getpid)
-            return found[next((address for address, tasks in processing.items() if tasks), next(iter(found)))]
-
-        watcher = KillsAWorker(busy_worker)
-        found = run(tmp_path / "killed", DaskExecutor(cluster.scheduler_address), watcher)
-    assert watcher.killed in pids
+    with dask_cluster(tmp_path, 4) as cluster:
+        with distributed.Client(cluster.address, set_as_default=False) as client:
+            client.wait_for_workers(4, timeout=START_S)
+        watcher = KillsAWorker(lambda: cluster.workers[0].pid)
+        found = run(tmp_path / "killed", DaskExecutor(cluster.address), watcher)
+        assert cluster.workers[0].wait(START_S) == -signal.SIGKILL
     assert found == undisturbed(tmp_path / "undisturbed")
+
+
+def test_scheduler_that_dies_is_a_clear_error_and_the_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the dask extra is not installed")
+    with dask_cluster(tmp_path, 1) as cluster:
+        watcher = KillsAWorker(lambda: cluster.scheduler.pid)
+        with pytest.raises(WorkersError, match=f"the Dask scheduler at {cluster.address} went away"):
+            run(tmp_path / "cut", DaskExecutor(cluster.address), watcher)
+    assert KILL_AFTER <= len(RunFolder(tmp_path / "cut").batches()) < 40
+    assert run(tmp_path / "cut", ThreadExecutor(), Undisturbed()) == undisturbed(tmp_path / "undisturbed")
 
 
 def test_scheduler_that_is_not_there_is_a_clear_error() -> None:
