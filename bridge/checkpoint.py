@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.errors import LoopError
@@ -23,20 +24,25 @@ from qds1.shots import Words
 
 FOLDER = "checkpoint"
 STATE = "state.json"
-LATENCIES, FRAME_LATENCIES, ROUND_TRIPS, WRONG_SHOTS = LISTS = (
+LATENCIES, FRAME_LATENCIES, ADAPTATION, ROUND_TRIPS, WRONG_SHOTS = LISTS = (
     "latencies.u32",
     "frame_latencies.u32",
+    "adaptation.u8",
     "round_trips.f64",
     "wrong_shots.jsonl",
 )
-FORMAT = 1
+FORMAT = 2
 INTERVAL_S = 1.0
 _SETTINGS = TypeAdapter(LoopSettings)
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The progress of a run that was stopped. error_model: the session's when it was opened, in Stim's format."""
+    """The progress of a run that was stopped.
+
+    error_model: the session's when it was opened, in Stim's format. adaptation, adaptation_rows: for
+    `Adaptation.take_up`; None and empty where the run does not adapt.
+    """
 
     settings: LoopSettings
     job_id: str
@@ -49,6 +55,8 @@ class Saved:
     cycles: tuple[Words, Words]
     round_trips: list[float]
     wrong_shots: list[WrongShot]
+    adaptation: Mapping[str, Any] | None
+    adaptation_rows: NDArray[np.uint8]
     sizes: Mapping[str, int]
 
     def restore(self, tally: Tally) -> None:
@@ -64,8 +72,9 @@ class Checkpoint:
         self._folder = report_folder / FOLDER
         self._run = run
         self._sizes = dict(saved.sizes) if saved else dict.fromkeys(LISTS, 0)
-        # how much of the tally's lists is there; of the latencies, pieces: what was taken up is one
-        self._num_pieces = [int(words.size > 0) for words in saved.cycles] if saved else [0, 0]
+        # how much of the lists is there; of arrays, pieces: what was taken up is one
+        arrays = (*saved.cycles, saved.adaptation_rows) if saved else ()
+        self._num_pieces = [int(array.size > 0) for array in arrays] or [0, 0, 0]
         self._num_round_trips = len(saved.round_trips) if saved else 0
         self._num_wrong = len(saved.wrong_shots) if saved else 0
         self._saved_at = float("-inf")
@@ -76,19 +85,20 @@ class Checkpoint:
         return time.monotonic() - self._saved_at >= INTERVAL_S
 
     def save(self) -> None:
-        """Write what the run has counted so far; an adaptive run is not kept, its estimates could not go on."""
+        """Write what the run has counted so far."""
         setup = self._run.setup
-        if setup is None or setup.adaptation is not None:
+        if setup is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        tally = setup.tally
-        pieces = (tally.latency_cycles, tally.frame_latency_cycles)
-        for name, cycles, done in zip((LATENCIES, FRAME_LATENCIES), pieces, self._num_pieces, strict=True):
-            self._append(name, b"".join(piece.astype("<u4").tobytes() for piece in cycles[done:]))
+        tally, adaptation = setup.tally, setup.adaptation
+        pieces: tuple[list[NDArray[Any]], ...]
+        pieces = (tally.latency_cycles, tally.frame_latency_cycles, adaptation.rows if adaptation else [])
+        for name, found, done in zip((LATENCIES, FRAME_LATENCIES, ADAPTATION), pieces, self._num_pieces, strict=True):
+            self._append(name, b"".join(piece.astype(_little_endian(piece)).tobytes() for piece in found[done:]))
         self._append(ROUND_TRIPS, np.array(tally.round_trip_s[self._num_round_trips :], dtype="<f8").tobytes())
         lines = [json.dumps(asdict(shot)) + "\n" for shot in tally.wrong_shots[self._num_wrong :]]
         self._append(WRONG_SHOTS, "".join(lines).encode())
-        self._num_pieces = [len(cycles) for cycles in pieces]
+        self._num_pieces = [len(found) for found in pieces]
         self._num_round_trips, self._num_wrong = len(tally.round_trip_s), len(tally.wrong_shots)
         state = {
             "format": FORMAT,
@@ -100,6 +110,7 @@ class Checkpoint:
             "reconnects": self._run.reconnects,
             "sizes": self._sizes,
             "tally": tally.state(),
+            "adaptation": adaptation.state() if adaptation else None,
         }
         write_whole(self._folder / STATE, json.dumps(state).encode())
         self._saved_at = time.monotonic()
@@ -167,8 +178,14 @@ def _saved(folder: Path, state: Mapping[str, Any]) -> Saved:
         cycles=(words(LATENCIES), words(FRAME_LATENCIES)),
         round_trips=np.frombuffer(content(ROUND_TRIPS), dtype="<f8").tolist(),
         wrong_shots=[WrongShot(**{key: _tuple(value) for key, value in json.loads(line).items()}) for line in lines],
+        adaptation=state["adaptation"],
+        adaptation_rows=np.frombuffer(content(ADAPTATION), dtype=np.uint8),
         sizes=sizes,
     )
+
+
+def _little_endian(array: NDArray[Any]) -> np.dtype[Any]:
+    return array.dtype.newbyteorder("<")
 
 
 def _tuple(value: Any) -> Any:

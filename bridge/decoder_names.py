@@ -4,6 +4,7 @@ from bridge.errors import LinkOpenError
 from bridge.problem import DecodingProblem
 from hdl.compile.unionfind_fabric import UnionFindOptions
 
+UNION_FIND = "union-find"
 CHOICES = {
     "bits": "weight_bits",
     "loadable": "loadable",
@@ -17,19 +18,40 @@ WINDOWS_FROM_DISTANCES = 6
 """A memory of more than so many times the distance is decoded in windows, unless another choice was made."""
 
 
-def decoder_options(name: str, core: str, choices: str, problem: DecodingProblem) -> UnionFindOptions | None:
-    """The options of a core by name: "union-find:3", or "union-find:bits=3,window=10,commit=5,loadable".
+def decoder_options(name: str, problem: DecodingProblem) -> UnionFindOptions | None:
+    """The options of a core for a problem.
 
     A memory longer than `WINDOWS_FROM_DISTANCES` times the code's distance d gets a window of 2 d layers that commits
     d, where no window is named ("window=0" decodes whole shots all the same).
 
+    Args:
+        name: as for `core_and_choices`.
+        problem: what the core is compiled for.
+
     Raises:
         LinkOpenError: choices that the core does not have. ErrorModelError: values that it cannot take.
     """
-    if core != "union-find":
-        if choices:
-            raise LinkOpenError(f"there is no decoder {name!r}: only union-find takes choices ({_choices_text()})")
+    core, chosen = core_and_choices(name)
+    if core != UNION_FIND:
         return None
+    distance = int(problem.code.get("distance", 0))
+    if "window" not in chosen and distance and problem.layout.num_layers > WINDOWS_FROM_DISTANCES * distance:
+        chosen = {"window": 2 * distance, "commit": distance, **chosen}
+    return UnionFindOptions(**chosen)  # type: ignore[arg-type]
+
+
+def core_and_choices(name: str) -> tuple[str, dict[str, int | bool]]:
+    """A core by name, and what was chosen of `UnionFindOptions`.
+
+    Args:
+        name: "table", "union-find", "union-find:3", or "union-find:bits=3,window=10,commit=5,loadable".
+
+    Raises:
+        LinkOpenError: choices that the core does not have.
+    """
+    core, _, choices = name.partition(":")
+    if choices and core != UNION_FIND:
+        raise LinkOpenError(f"there is no decoder {name!r}: only union-find takes choices ({_choices_text()})")
     chosen: dict[str, int | bool] = {}
     for part in choices.split(",") if choices else []:
         key, _, value = part.partition("=") if not part.isdigit() else ("bits", "=", part)
@@ -39,10 +61,7 @@ def decoder_options(name: str, core: str, choices: str, problem: DecodingProblem
             chosen[CHOICES[key]] = int(value)
         else:
             raise LinkOpenError(f"the decoder {name!r} has a choice {part!r}: expected {_choices_text()}")
-    distance = int(problem.code.get("distance", 0))
-    if "window" not in chosen and distance and problem.layout.num_layers > WINDOWS_FROM_DISTANCES * distance:
-        chosen = {"window": 2 * distance, "commit": distance, **chosen}
-    return UnionFindOptions(**chosen)  # type: ignore[arg-type]
+    return core, chosen
 
 
 def _choices_text() -> str:

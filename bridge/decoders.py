@@ -77,9 +77,9 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         sinter_name, version, make = sinter_decoder(name)
         return Decoder(sinter_name, version, None, lambda: make(problem), problem)
     try:
-        core, _, choices = name.partition(":")
+        core = name.partition(":")[0]
         if core in CORES:
-            return _from_folder(_compiled(core, decoder_options(name, core, choices, problem), problem), problem)
+            return _from_folder(_compiled(core, decoder_options(name, problem), problem), problem)
         check_decoder_name(name)
         return _from_folder(DecoderFolder(Path(name)), problem)
     except HdlError as error:

@@ -20,7 +20,7 @@ from bridge.run import LoopRun, LoopSettings, Setup, Watcher, metadata
 from bridge.tally import Tally
 from hdl.registers.map import Address
 from qds1 import split_frames
-from qds1.shots import Bits, Words
+from qds1.shots import Words
 from twin.client import SessionStream, TwinApiError, TwinClient, TwinError
 
 __all__ = [
@@ -117,7 +117,11 @@ def _take_up(saved: Saved, twin: TwinClient, watcher: Watcher) -> Setup:
     problem = decoding_problem(saved.session, saved.error_model)
     tally = Tally(problem, saved.settings.trace_shot)
     saved.restore(tally)
-    return Setup(saved.job_id, saved.session, problem, find_decoder(saved.settings.decoder, problem), tally, None)
+    decoder, adaptation = find_decoder(saved.settings.decoder, problem), None
+    if saved.settings.adaptive is not None and saved.adaptation is not None:
+        adaptation = Adaptation(problem, decoder, saved.settings.adaptive)
+        adaptation.take_up(saved.adaptation, saved.adaptation_rows)
+    return Setup(saved.job_id, saved.session, problem, decoder, tally, adaptation)
 
 
 def check_settings(settings: LoopSettings) -> None:
@@ -201,6 +205,7 @@ def _stream_shots(
     repeats, reconnects = run.repeats, run.reconnects  # of the part of the run that was stopped
     with twin.open_stream(setup.session_id) as stream:
         try:
+            _adapt(twin, line, setup.adaptation, run.settings)  # a run that goes on may have been stopped before it did
             while tally.num_shots < total:
                 _move_chunk(twin, stream, line, setup, run.settings)
                 run.repeats, run.reconnects = repeats + line.repeats, reconnects + line.reconnects
@@ -232,17 +237,15 @@ def _move_chunk(
     events, observables = tally.add(shots, corrections, elapsed_s)
     tally.add_frames(frames)
     if setup.adaptation is not None:
-        _adapt(twin, line.link, setup.adaptation, settings, (events, observables, corrections.flips))
+        setup.adaptation.observe(events, observables, corrections.flips)
+        _adapt(twin, line, setup.adaptation, settings)
 
 
-def _adapt(
-    twin: TwinClient, link: Link, adaptation: Adaptation, settings: LoopSettings, seen: tuple[Bits, Bits, Bits]
-) -> None:
-    """Learn from a chunk; when it is time, renew the decoder's weights and tell the twin that its controller acted."""
-    adaptation.observe(*seen)
-    if not adaptation.is_due:
+def _adapt(twin: TwinClient, line: RecoveringLink, adaptation: Adaptation | None, settings: LoopSettings) -> None:
+    """When it is time, renew the decoder's weights and tell the twin that its controller acted."""
+    if adaptation is None or not adaptation.is_due:
         return
-    adaptation.renew(link)
+    line.access(adaptation.renew)
     policy = twin.controller_state(settings.backend_id)["overrides"]["policy"]
     # The decoder has changed, not the device: the update repeats what is in force.
     twin.command(settings.backend_id, "policy_update", {"exec_time_scale": policy["exec_time_scale"]})

@@ -67,16 +67,29 @@ class RecoveringLink:
                 answers.append(self.link.exchange(part.ravel(), len(part)))
             except LinkLostError as error:
                 losses += 1
-                if losses > MAX_LOSSES:
-                    raise LinkLostError(
-                        f"the link was lost {losses} times with the same shots; last: {error}"
-                    ) from error
-                self._reconnect(error)
+                self._recover(error, losses)
                 step = max(1, step // 2)  # fewer at stake the next time
             else:
                 done += len(part)
                 losses = 0
         return np.concatenate(answers)
+
+    def access(self, action: Callable[[Link], None]) -> None:
+        """Do something to the decoder between shots, from its beginning again when the link is lost in it.
+
+        Args:
+            action: leaves the same behind however often it was broken off.
+
+        Raises:
+            BridgeError: as `exchange`.
+        """
+        losses = 0
+        while True:
+            try:
+                return action(self.link)
+            except LinkLostError as error:
+                losses += 1
+                self._recover(error, losses)
 
     def __enter__(self) -> Self:
         self._open()
@@ -98,8 +111,10 @@ class RecoveringLink:
             self.link.abort()
             raise
 
-    def _reconnect(self, loss: LinkLostError) -> None:
-        """Open the link again, as often as it takes before the deadline."""
+    def _recover(self, loss: LinkLostError, losses: int) -> None:
+        """Open the link again, as often as it takes before the deadline; losses: in a row, this one included."""
+        if losses > MAX_LOSSES:
+            raise LinkLostError(f"the link was lost {losses} times with the same shots; last: {loss}") from loss
         self.link.abort()
         attempts = Retrying(
             retry=retry_if_exception_type(_TRANSIENT),

@@ -14,7 +14,7 @@ import stim
 from bridge.answers import checked_corrections
 from bridge.decoders import find_decoder
 from bridge.errors import LinkOpenError
-from bridge.identity import check_identity
+from bridge.identity import greet_decoder
 from bridge.links import default_link, make_link
 from bridge.links.base import Deadlines
 from bridge.problem import DecodingProblem
@@ -83,7 +83,7 @@ class CompiledQtwinDecoder(sinter.CompiledDecoder):  # type: ignore[misc]
         self._link = make_link(link or default_link(decoder), decoder, problem, Deadlines())
         self._link.open()
         finalize(self, self._link.abort)
-        check_identity(self._link, decoder.name, problem.graph.graph_hash)
+        greet_decoder(self._link, decoder)
         self._link.write_register(Address.CONTROL, CONTROL_INPUT_MODE.set(CONTROL_ENABLE.set(0, 1), 1))
 
     def decode_shots_bit_packed(self, *, bit_packed_detection_event_data: Bits) -> Bits:

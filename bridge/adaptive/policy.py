@@ -56,21 +56,13 @@ class Stretch:
     num_changed: int
 
 
-@dataclass
-class _Seen:
-    """Shots of the stretch in progress: events packed eight to a byte, observables, what the decoder answered."""
-
-    events: list[NDArray[np.uint8]] = field(default_factory=list)
-    observables: list[Bits] = field(default_factory=list)
-    flips: list[Bits] = field(default_factory=list)
-
-    @property
-    def num_shots(self) -> int:
-        return sum(len(part) for part in self.flips)
-
-
 class Adaptation:
-    """One run's estimator, what it changed, and how the decoder would have done without it."""
+    """One run's estimator, what it changed, and how the decoder would have done without it.
+
+    Attributes:
+        rows: every shot so far, in pieces, uint8, shape (shots, row): events packed eight to a byte, the observables,
+            what the decoder answered.
+    """
 
     def __init__(self, problem: DecodingProblem, decoder: Decoder, settings: AdaptiveSettings) -> None:
         """Raises LinkOpenError for a decoder whose weights cannot be changed while it runs."""
@@ -84,8 +76,10 @@ class Adaptation:
         self._settings = settings
         self._estimator = EdgeEstimator(problem.graph, settings.estimator)
         self._writes = weights_for(self._folder, compiled_graph(self._folder, problem))
-        self._seen = _Seen()
-        self._stretches: list[tuple[_Seen, float, int]] = []
+        self._num_seen = 0  # shots of the stretch in progress
+        self._stretches: list[tuple[int, float, int]] = []  # shots, probability factor, changed weights
+        self._event_bytes: int = -(-problem.error_model.num_detectors // 8)
+        self.rows: list[NDArray[np.uint8]] = []
 
     def observe(self, events: Bits, observables: Bits, flips: Bits) -> None:
         """Count a chunk of shots.
@@ -96,14 +90,35 @@ class Adaptation:
             flips: what the running decoder answered, same shape.
         """
         self._estimator.add(self._problem.graph.defects(events))
-        self._seen.events.append(np.packbits(events, axis=1))
-        self._seen.observables.append(observables)
-        self._seen.flips.append(flips)
+        row = [np.packbits(events, axis=1), observables, flips]
+        self.rows.append(np.concatenate([part.astype(np.uint8) for part in row], axis=1))
+        self._num_seen += len(flips)
+
+    def state(self) -> dict[str, Any]:
+        """With the rows all that it takes to go on, as JSON."""
+        return {
+            "estimator": self._estimator.state(),
+            "writes": [[int(word), int(value)] for word, value in self._writes],
+            "stretches": self._stretches,
+            "num_seen": self._num_seen,
+        }
+
+    def take_up(self, state: Mapping[str, Any], rows: NDArray[np.uint8]) -> None:
+        """Go on from the state of another adaptation of the same run. rows: all of its rows, in one axis."""
+        self._estimator.take_up(state["estimator"])
+        self._writes = [(word, value) for word, value in state["writes"]]
+        self._stretches = [(num_shots, factor, changed) for num_shots, factor, changed in state["stretches"]]
+        self._num_seen = state["num_seen"]
+        self.rows = [rows.reshape(-1, self._row_bytes)] if rows.size else []
+
+    @property
+    def _row_bytes(self) -> int:
+        return self._event_bytes + 2 * self._problem.graph.num_observables
 
     @property
     def is_due(self) -> bool:
         """Whether it is time to renew the weights."""
-        return self._seen.num_shots >= self._settings.interval_shots
+        return self._num_seen >= self._settings.interval_shots
 
     def renew(self, link: Link) -> None:
         """Give the decoder behind the link the weights of the estimated probabilities."""
@@ -124,7 +139,7 @@ class Adaptation:
         Args:
             fresh: the session's problem after a recalibration of the device; None to leave that comparison out.
         """
-        if self._seen.num_shots:
+        if self._num_seen:
             self._close_stretch(0)
         stretches = self._judged(fresh)
         total: Mapping[str, int] = {
@@ -142,19 +157,21 @@ class Adaptation:
 
     def _close_stretch(self, changed: int) -> None:
         factor = self._estimator.probabilities() / self._problem.graph.edge_probability
-        self._stretches.append((self._seen, float(np.exp(np.mean(np.log(factor)))), changed))
-        self._seen = _Seen()
+        self._stretches.append((self._num_seen, float(np.exp(np.mean(np.log(factor)))), changed))
+        self._num_seen = 0
 
     def _judged(self, fresh: DecodingProblem | None) -> list[Stretch]:
         """Decode every stretch again with the weights that nobody renewed, and with the fresh ones."""
         options = UnionFindOptions(**self._folder.manifest.options)
         stale = union_find_decoder(compiled_graph(self._folder, self._problem), options)
         new = union_find_decoder(fresh.graph, options) if fresh else None
+        num_detectors, num_observables = self._problem.error_model.num_detectors, self._problem.graph.num_observables
+        rows = np.concatenate(self.rows) if self.rows else np.zeros((0, self._row_bytes), np.uint8)
         judged: list[Stretch] = []
-        for seen, factor, changed in self._stretches:
-            num_detectors = self._problem.error_model.num_detectors
-            events = np.unpackbits(np.concatenate(seen.events), axis=1, count=num_detectors)
-            observables, flips = np.concatenate(seen.observables), np.concatenate(seen.flips)
+        for num_shots, factor, changed in self._stretches:
+            part, rows = rows[:num_shots], rows[num_shots:]
+            events = np.unpackbits(part[:, : self._event_bytes], axis=1, count=num_detectors)
+            observables, flips = np.split(part[:, self._event_bytes :], [num_observables], axis=1)
             judged.append(
                 Stretch(
                     first_shot=judged[-1].first_shot + judged[-1].num_shots if judged else 0,

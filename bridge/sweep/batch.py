@@ -17,7 +17,7 @@ import stim
 
 from bridge.answers import checked_corrections
 from bridge.errors import BridgeError, RegisterError
-from bridge.identity import check_identity
+from bridge.identity import greet_decoder
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, LinkInfo, ShotCycles, TimedLink, Words
 from bridge.statistics import lindley_waits
@@ -129,7 +129,6 @@ class OpenPoint:
         self._link: Link = make_link(work.link, self._decoder, problem, work.deadlines)
         self._info: LinkInfo = self._link.open()
         finalize(self, self._link.abort)
-        check_identity(self._link, self._decoder.name, problem.graph.graph_hash)
 
     def run(self, task: BatchTask) -> BatchResult:
         """See `run_batch`."""
@@ -164,6 +163,7 @@ class OpenPoint:
     def _make_ready(self) -> None:
         """Power-on state before every batch: no batch can depend on the one before."""
         self._link.reset()
+        greet_decoder(self._link, self._decoder)
         if not self._problem.layout.takes_raw_outcomes:
             self._link.write_register(Address.CONTROL, CONTROL_INPUT_MODE.set(CONTROL_ENABLE.set(0, 1), 1))
 

@@ -11,6 +11,7 @@ import stim
 from bridge.answers import checked_corrections
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LoopError
+from bridge.identity import greet_decoder
 from bridge.links import make_link, trace_link, waveform_format
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.problem import DecodingProblem
@@ -142,8 +143,9 @@ def _send(
             raise LoopError(f"--trace records in Verilator, over the link verilated; the link here is {link_name}")
         trace_folder.mkdir(parents=True, exist_ok=True)
         trace_file = trace_folder / f"shot_{name}.{waveform_format()}"
-        made = trace_link(decoder, deadlines, trace_file)
+        made = trace_link(decoder, deadlines, trace_file, problem)
     with OpenedLink(made) as opened:
+        greet_decoder(opened.link, decoder)
         if not problem.layout.takes_raw_outcomes:
             opened.link.write_register(Address.CONTROL, CONTROL_INPUT_MODE.set(CONTROL_ENABLE.set(0, 1), 1))
         return opened.link.exchange(words, 1), trace_file

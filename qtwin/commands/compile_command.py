@@ -10,7 +10,9 @@ from rich.console import Console
 def compile_decoder_command(
     error_model: Annotated[Path, typer.Argument(help="A detector error model in Stim's format (.dem).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    core: Annotated[str, typer.Option(help="table (exact, small codes) or union-find.")] = "table",
+    core: Annotated[
+        str, typer.Option(help="table (exact, small codes) or union-find, with choices as in --decoder.")
+    ] = "table",
     weight_bits: Annotated[int | None, typer.Option(help="Union-find: bits of an edge weight (default 4).")] = None,
     loadable: Annotated[bool, typer.Option("--loadable", help="Union-find: weights change at run time.")] = False,
     window: Annotated[
@@ -29,6 +31,8 @@ def compile_decoder_command(
     """Compile a detector error model into a synthesizable decoder with a manifest."""
     import stim
 
+    from bridge.decoder_names import core_and_choices
+    from bridge.errors import LinkOpenError
     from hdl.compile.decoder import compile_decoder
     from hdl.compile.layout import events_layout
     from hdl.compile.unionfind_fabric import UnionFindOptions
@@ -44,18 +48,19 @@ def compile_decoder_command(
         "cycle_budget": cycle_budget,
         "fifo_layers": fifo_layers,
     }
-    chosen = {option: value for option, value in asked.items() if value is not None}
     try:
+        core, chosen = core_and_choices(core)
+        chosen |= {option: value for option, value in asked.items() if value is not None}
         options = UnionFindOptions(**chosen) if chosen else None  # type: ignore[arg-type]
         model = stim.DetectorErrorModel(error_model.read_text(encoding="utf-8"))
         decoder = compile_decoder(
             model, events_layout(model), output, core=core, options=options, name=name, clock_mhz=clock_mhz
         )
-    except (HdlError, OSError, ValueError) as error:
+    except (LinkOpenError, HdlError, OSError, ValueError) as error:
         print_error(errors, f"{error_model}: {error}")
         raise typer.Exit(1) from error
     manifest = decoder.manifest
-    layers = f"windows of {window} layers" if window else f"{manifest.rounds + 1} layer(s)"
+    layers = f"windows of {options.window} layers" if options and options.window else f"{manifest.rounds + 1} layer(s)"
     Console().print(
         f"{manifest.name}: {manifest.num_observables} observable(s), {layers}, "
         f"graph 0x{manifest.graph_hash or 0:08x}, in {output}/",

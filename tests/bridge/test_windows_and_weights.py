@@ -190,16 +190,15 @@ def surface_graph_without_hooks() -> DecodingGraph:
     ],
 )
 def test_choices_are_read_from_the_name(name: str, expected: UnionFindOptions) -> None:
-    core, _, choices = name.partition(":")
-    assert decoder_options(name, core, choices, surface_problem(ROUNDS)) == expected
+    assert decoder_options(name, surface_problem(ROUNDS)) == expected
 
 
 def test_long_memories_get_windows_of_twice_the_distance() -> None:
     problem = surface_problem(30)
-    assert decoder_options("union-find", "union-find", "", problem) == UnionFindOptions(window=6, commit=3)
-    assert decoder_options("", "union-find", "window=0", problem) == UnionFindOptions()
+    assert decoder_options("union-find", problem) == UnionFindOptions(window=6, commit=3)
+    assert decoder_options("union-find:window=0", problem) == UnionFindOptions()
     user = replace(problem, code={})
-    assert decoder_options("union-find", "union-find", "", user) == UnionFindOptions()
+    assert decoder_options("union-find", user) == UnionFindOptions()
 
 
 @pytest.mark.parametrize("name", ["table:3", "union-find:speed=9", "union-find:bits", "union-find:loadable=1"])

@@ -41,6 +41,14 @@ def test_choices_of_the_union_find_core_reach_the_manifest(error_model: Path) ->
     assert manifest["options"] == chosen
 
 
+def test_core_takes_its_choices_as_a_decoder_of_the_loop_does(error_model: Path) -> None:
+    code, output = compile_with(error_model, "--core", "union-find:3,window=4,loadable", "--commit", "1")
+    assert code == 0
+    assert "windows of 4 layers" in output
+    manifest = yaml.safe_load((error_model.parent / "decoder" / "decoder.yaml").read_text())
+    assert manifest["options"].items() >= {"weight_bits": 3, "loadable": True, "window": 4, "commit": 1}.items()
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -48,6 +56,7 @@ def test_choices_of_the_union_find_core_reach_the_manifest(error_model: Path) ->
         (["--core", "union-find", "--commit", "2"], "give a window"),
         (["--core", "union-find", "--window", "4", "--commit", "4"], "cannot commit 4"),
         (["--core", "union-find", "--weight-bits", "9"], "weight_bits is 9; expected 1 to 6"),
+        (["--core", "union-find:speed=9"], "expected union-find:bits=N"),
         (["--core", "magic"], "no core 'magic'"),
     ],
 )

@@ -14,7 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
+from bridge.adaptive.estimator import EstimatorSettings
+from bridge.adaptive.policy import AdaptiveSettings
 from bridge.decoders import Decoder, find_decoder
+from bridge.errors import LoopError
 from bridge.links.base import Deadlines
 from bridge.loop import LoopRun, LoopSettings, run_loop, session_problem
 from bridge.report import result
@@ -149,6 +152,35 @@ def test_a_simulator_that_is_killed_is_started_again(client: TwinClient, tmp_pat
 
     found = run(client, tmp_path / "run", AtShot(200, kill), "cocotb:verilator")
     check_same(found, undisturbed(client, tmp_path / "other"), reconnects=1)
+
+
+ADAPTIVE = AdaptiveSettings(500, estimator=EstimatorSettings(2_000))
+
+
+@pytest.mark.parametrize("shot", [400, 1500])  # before the first renewal, and right at one
+def test_an_adaptive_run_that_was_stopped_goes_on_to_the_report_of_an_undisturbed_one(
+    client: TwinClient, qtwin: Qtwin, shot: int
+) -> None:
+    asked = {"decoder": "union-find:loadable", "link": "verilated", "shots": 3_000, "chunk_shots": 100}
+    settings = LoopSettings(adaptive=ADAPTIVE, **asked, **COMMON)  # type: ignore[arg-type]
+    whole = run_loop(settings, client, AtShot(settings.shots + 1, int), qtwin.folder / "whole")
+    assert whole.error is None
+    expected = result(whole)
+    assert expected["adaptive"]["renewals"] >= 2
+    folder = qtwin.folder / "cut"
+
+    def stop() -> None:
+        raise LoopError("stopped by the test")
+
+    cut = run_loop(settings, client, AtShot(shot, stop), folder)
+    assert "stopped by the test" in str(cut.error)
+    outcome = qtwin.loop("--resume", str(folder))
+    assert outcome.code == 0, outcome.errors
+    assert outcome.result is not None
+    for part in ("adaptive", "digests", "qec_metrics"):
+        assert outcome.result[part] == expected[part]
+    for part in ("latency_cycles", "backlog"):
+        assert outcome.result["decoder_metrics"][part] == expected["decoder_metrics"][part]
 
 
 def test_a_host_that_is_killed_goes_on_where_it_was(client: TwinClient, qtwin: Qtwin) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import sinter
 import stim
 
@@ -20,6 +21,7 @@ def memory() -> stim.Circuit:
         "repetition_code:memory",
         distance=3,
         rounds=3,
+        before_round_data_depolarization=0.05,
         before_measure_flip_probability=0.1,
         after_reset_flip_probability=0.1,
     )
@@ -52,12 +54,13 @@ def test_sinter_collect_runs_a_decoder_of_ours_from_the_command_line(tmp_path: P
     assert theirs.errors > 20
 
 
-def test_rtl_under_sinter_decodes_as_its_model() -> None:
+@pytest.mark.parametrize("decoder", ["table", "union-find:window=2,commit=1"])
+def test_rtl_under_sinter_decodes_as_its_model(decoder: str) -> None:
     circuit = memory()
     model = circuit.detector_error_model(decompose_errors=True)
     events = circuit.compile_detector_sampler(seed=1).sample(500, bit_packed=True)
     rtl, software = (
-        QtwinDecoder("table", link)
+        QtwinDecoder(decoder, link)
         .compile_decoder_for_dem(dem=model)
         .decode_shots_bit_packed(bit_packed_detection_event_data=events)
         for link in (None, "software")

@@ -107,6 +107,14 @@ def test_vacuous_decoder_is_wrong_where_the_observable_flipped() -> None:
     assert counts["only_decoder_wrong"] > counts["only_reference_wrong"]
 
 
+def test_decoder_in_windows_is_swept_as_any_other() -> None:
+    windows = "union-find:window=2,commit=1"
+    rtl, model = (run_batch(repetition_point(windows, link).task(0)) for link in ("verilated", "software"))
+    assert rtl.failing == model.failing
+    assert 0 < rtl.counts["errors"] <= 2 * rtl.counts["reference_errors"]
+    assert rtl.counts["latency_disagreements"] == 0
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_counts_do_not_depend_on_the_order_in_which_batches_end(tmp_path: Path, seed: int) -> None:
     points = [repetition_point(), repetition_point("sinter:vacuous")]
