@@ -17,7 +17,15 @@ import yaml
 
 from twin import clock
 from twin.device.catalog import DeviceCatalog
-from twin.errors import ConflictError, Fault, InvalidError, NotFoundError, ReadOnlyError, TooLargeError
+from twin.errors import (
+    ConflictError,
+    Fault,
+    InvalidError,
+    NotFoundError,
+    ReadOnlyError,
+    TooLargeError,
+    UnavailableError,
+)
 from twin.settings import Settings, default_config_dir
 from twin.store import config_versions, events
 from twin.store.config_versions import ConfigVersion
@@ -95,15 +103,18 @@ class ConfigFiles:
             content = file.read_text(encoding="utf-8")
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise NotFoundError(f"there is no config file {path!r}") from error
-        except (UnicodeDecodeError, PermissionError) as error:
-            raise ConflictError(f"config file {path!r} cannot be read: {error}") from error
+        except PermissionError as error:
+            raise ConflictError(f"config file {path!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConflictError(f"config file {path!r} is not UTF-8 text: {error}") from error
         return content, version_of(content)
 
     async def write(self, path: str, content: str, *, user: str, expected_version: str | None = None) -> str:
         """Check, keep the old version, replace the file in one step, and put it in force. Returns the new version.
 
         Raises ReadOnlyError, InvalidError (nothing has changed then), NotFoundError for a path that is not allowed,
-        ConflictError when `expected_version` is given and is not the current one.
+        ConflictError when `expected_version` is given and is not the current one, UnavailableError for a folder that
+        cannot be written.
         """
         if not self.writable:
             raise ReadOnlyError("the configuration is read-only here; run the twin locally to edit files")
@@ -117,7 +128,10 @@ class ConfigFiles:
             if expected_version is not None and (old is None or version_of(old) != expected_version):
                 raise ConflictError(f"{path} has changed since version {expected_version}; read it again")
             version = version_of(content)
-            await asyncio.to_thread(self._replace, path, content)
+            try:
+                await asyncio.to_thread(self._replace, path, content)
+            except OSError as error:
+                raise UnavailableError(f"{path} cannot be written: {error.strerror}; nothing has changed") from error
             save = partial(self._save, path=path, old=old, content=content, user=user)
             await self._database.write(save)
             self._on_change(catalog)

@@ -10,6 +10,7 @@ TwinError
 ├── DeniedError         known who asks, but the role does not suffice
 ├── UnauthenticatedError  not known who asks
 ├── ReadOnlyError       this deployment cannot do it
+├── UnavailableError    what the twin itself needs is not there: its database, room on its disk
 └── DeadlineError       something did not answer in time
 """
 
@@ -76,6 +77,10 @@ class UnauthenticatedError(TwinError):
 
 class ReadOnlyError(TwinError):
     """This deployment cannot change that (a read-only config directory)."""
+
+
+class UnavailableError(TwinError):
+    """The twin's own database does not answer, or its disk is full; nothing was changed."""
 
 
 class DeadlineError(TwinError):

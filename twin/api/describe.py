@@ -55,13 +55,14 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, is_open: bool) -> None:
-    """Every route may answer 401 (unless it is open) and 422, always as a problem."""
+    """Every route may answer 401 and 503 (unless it is open) and 422, always as a problem."""
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answers = operation.setdefault("responses", {})
     if is_open:
         operation["security"] = []
     else:
         answers.setdefault("401", {"description": "Unauthorized", "content": problem})
+        answers.setdefault("503", {"description": "Service Unavailable", "content": problem})
     for status, answer in answers.items():
         if status == "422":
             answer["content"] = problem

@@ -27,6 +27,7 @@ from twin.errors import (
     TooLargeError,
     TwinError,
     UnauthenticatedError,
+    UnavailableError,
 )
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ STATUS_OF: Mapping[type[TwinError], int] = {
     DeniedError: 403,
     UnauthenticatedError: 401,
     ReadOnlyError: 501,
+    UnavailableError: 503,
     DeadlineError: 504,
 }
 
@@ -119,6 +121,8 @@ def request_id_of(request: Request) -> str | None:
 async def _on_twin_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, TwinError):
         raise error
+    if isinstance(error, UnavailableError):
+        log.error("unavailable", path=request.url.path, reason=str(error))
     headers = {}
     if isinstance(error, BusyError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from twin.errors import InvalidError
+from twin.errors import InvalidError, UnavailableError
 from twin.store.engine import migrate, open_engine
 
 __all__ = ["Connection", "Database", "IntegrityError"]
@@ -54,7 +54,11 @@ class Database:
     def open(cls, url: str) -> Database:
         """Open `url` and bring its tables to this version."""
         engine = open_engine(url)
-        migrate(engine)
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
         return cls(engine)
 
     async def read(self, function: Callable[[Connection], T]) -> T:
@@ -117,9 +121,14 @@ class Database:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """A value that this database cannot hold is a fault of the request: PostgreSQL has no NUL in a text."""
+    """What the database itself refuses, in words: a value it cannot hold, or that it is not there or has no room.
+
+    The first is a fault of the request: PostgreSQL has no NUL in a text.
+    """
     try:
         yield
+    except OperationalError as error:
+        raise UnavailableError(f"the twin's database cannot be used: {error.orig}") from error
     except DataError as error:
         raise InvalidError(f"the database cannot hold a value: {error.orig}") from error
 

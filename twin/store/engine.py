@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from twin.errors import InvalidError, TwinError
 
 BUSY_TIMEOUT_MS = 10_000
+REVISION_TABLE = "alembic_version"
+EXPECTED = "expected sqlite:///FILE or postgresql://..."
 MIGRATION_LOCK = 0x71647331  # an arbitrary number that every replica shares: "qds1"
 
 
 def open_engine(url: str) -> Engine:
     """An engine for `url`; raises InvalidError for one that SQLAlchemy cannot use."""
+    parsed = _parsed(url)
     try:
-        parsed = make_url(url)
-        if parsed.drivername in {"postgresql", "postgres"}:
-            parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(
             parsed,
             json_serializer=lambda value: orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
@@ -30,9 +32,9 @@ def open_engine(url: str) -> Engine:
             pool_pre_ping=parsed.get_backend_name() != "sqlite",
         )
     except (ArgumentError, NoSuchModuleError) as error:
-        raise InvalidError(f"database_url {url!r}: {error}; expected sqlite:///FILE or postgresql://...") from error
+        raise InvalidError(f"database_url {parsed!r}: {error}; {EXPECTED}") from error
     except ImportError as error:
-        raise InvalidError(f"database_url {url!r} needs a driver: pip install 'qtwin[postgres]'") from error
+        raise InvalidError(f"database_url {parsed!r} needs a driver: pip install 'qtwin[postgres]'") from error
     if engine.dialect.name == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -40,17 +42,47 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidError(f"database_url is not a URL; {EXPECTED}") from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest revision; replicas that start together wait for each other."""
+    with _opening(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def has_tables(url: str) -> bool:
+    """Whether a twin has kept anything at `url`; makes nothing there."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        file = Path(parsed.database)
+        if not file.is_file() or file.stat().st_size == 0:
+            return False
+    engine = open_engine(url)
     try:
-        with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except OperationalError as error:
+        with _opening(engine):
+            return inspect(engine).has_table(REVISION_TABLE)
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _opening(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:  # no server, no right, or a file that is something else
         raise TwinError(f"cannot open the database {engine.url!r}: {error.orig}") from error
 
 

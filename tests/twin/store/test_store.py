@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from twin.errors import InvalidError, TwinError
+from twin.errors import InvalidError, TwinError, UnavailableError
 from twin.store import backends, config_versions, events, jobs, qec_points, sessions, users
 from twin.store.config_versions import ConfigVersion
 from twin.store.database import Database
@@ -210,3 +210,21 @@ def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises((TwinError, OSError)):
         Database.open(f"sqlite:///{tmp_path}/file/x.sqlite")
+
+
+def test_full_disk_is_told_and_the_database_goes_on(tmp_path: Path) -> None:
+    """SQLite's page limit is its way to have a full disk."""
+    database = Database.open(f"sqlite:///{tmp_path / 'small.sqlite'}")
+
+    def fill(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count=1")
+        try:
+            events.append(connection, [Event(1.0, "large", "a", payload={"text": "x" * 10**6})])
+        finally:
+            connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+
+    with pytest.raises(UnavailableError, match="database cannot be used: database or disk is full"):
+        database.write_now(fill)
+    database.write_now(partial(events.append, new=[Event(2.0, "small", "a")]))
+    assert [event.type for event in database.read_now(partial(events.page, limit=10))] == ["small"]
+    database.close()
