@@ -1,5 +1,6 @@
 """What the command line prints: progress, tables, and errors in one clear message."""
 
+import errno
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bridge.loop import LoopRun, metadata
+
+REMEDIES = {
+    errno.ENOSPC: "make room, or name a folder on another disk",
+    errno.EDQUOT: "make room, or name a folder on another disk",
+    errno.EROFS: "name a folder that can be written",
+}
 
 
 class ProgressWatcher:
@@ -83,7 +90,16 @@ def _table(run: LoopRun, found: dict[str, Any]) -> Table:
     return table
 
 
-def print_error(console: Console, message: str) -> None:
+def print_error(console: Console, error: str | Exception) -> None:
     """One clear message; what it quotes is never taken for markup."""
     console.print("qtwin:", style="bold red", end=" ")
-    console.print(message, markup=False, highlight=False, soft_wrap=True)
+    console.print(message_of(error), markup=False, highlight=False, soft_wrap=True)
+
+
+def message_of(error: str | Exception) -> str:
+    """For a person: the system's own errors name the file, what is wrong and what to do, in place of their number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    remedy = REMEDIES.get(error.errno or 0)
+    return (f"{files}: " if files else "") + error.strerror + (f"; {remedy}" if remedy else "")

@@ -5,11 +5,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 START_S = 60.0
 STOP_S = 10.0
@@ -47,30 +50,63 @@ def embedded_twin(data_dir: Path) -> Iterator[TwinAddress]:
     environment = {**os.environ, "QTWIN_ADMIN_EMAIL": email, "QTWIN_ADMIN_PASSWORD": password}
     log_file = data_dir / "twin.log"
     command = [sys.executable, "-m", "qtwin", "serve", "--port", "0", "--data-dir", str(data_dir)]
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--ready-file", str(ready_file), "--stop-with-stdin"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = subprocess.Popen(
+        [*command, "--ready-file", str(ready_file), "--stop-with-stdin"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    log = _Log(process, log_file)
     try:
-        port = _wait_until_ready(process, ready_file, log_file)
+        port = _wait_until_ready(process, ready_file, log)
         yield TwinAddress(f"http://127.0.0.1:{port}", email, password)
     finally:
         _stop(process)
+        log.close()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], ready_file: Path, log_file: Path) -> int:
+class _Log:
+    """Copies what the child says to its log file, and keeps the end of it: the disk may be what it complains about."""
+
+    def __init__(self, process: subprocess.Popen[bytes], file: Path) -> None:
+        self.file = file
+        self._process = process
+        self._last_lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._thread = threading.Thread(target=self._copy, name="twin-log", daemon=True)
+        self._thread.start()
+
+    def end(self) -> str:
+        """The last lines; complete once the child has ended."""
+        if self._process.poll() is not None:
+            self._thread.join(STOP_S)
+        return "\n".join(self._last_lines)
+
+    def close(self) -> None:
+        self._thread.join(STOP_S)
+
+    def _copy(self) -> None:
+        if self._process.stdout is None:
+            return
+        with self._process.stdout as output, ExitStack() as stack:
+            file: BinaryIO | None = None
+            with suppress(OSError):
+                file = stack.enter_context(self.file.open("wb", buffering=0))
+            for line in output:
+                self._last_lines.append(line.decode(errors="replace").rstrip())
+                if file is not None:
+                    with suppress(OSError):
+                        file.write(line)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], ready_file: Path, log: _Log) -> int:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         if ready_file.exists():
             return int(ready_file.read_text())
         time.sleep(POLL_S)
-    end = "\n".join(log_file.read_text(errors="replace").splitlines()[-LOG_LINES:])
-    raise EmbeddedTwinError(f"the embedded twin did not start (its log is {log_file}):\n{end}")
+    raise EmbeddedTwinError(f"the embedded twin did not start (its log is {log.file}):\n{log.end()}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

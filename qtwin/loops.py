@@ -179,5 +179,5 @@ def one_message(errors: Console) -> Iterator[None]:
     try:
         yield
     except (BridgeError, TwinError, EmbeddedTwinError, OSError) as error:
-        print_error(errors, str(error))
+        print_error(errors, error)
         raise typer.Exit(1) from error

@@ -10,7 +10,7 @@ from qtwin.console import print_error
 from twin.errors import TwinError
 from twin.serve import Kind, TlsFiles, run
 from twin.settings import Settings
-from twin.users import prepare_admin
+from twin.users import FirstAdmin
 
 
 def serve_until_stopped(
@@ -25,15 +25,14 @@ def serve_until_stopped(
     console, errors = Console(), Console(stderr=True)
     tls = TlsFiles(*tls_pair) if tls_pair else None
 
-    def announce(actual_port: int) -> None:
+    def announce(actual_port: int, first_admin: FirstAdmin | None) -> None:
+        if first_admin is not None and first_admin.password is not None:
+            console.print(f"admin {first_admin.email}, password {first_admin.password} (shown only now)", markup=False)
         console.print(f"qtwin {kind}: {'https' if tls else 'http'}://{host}:{actual_port}", highlight=False)
 
     try:
         settings = Settings.from_env(None, **given)
-        first = prepare_admin(settings) if kind != "twin" else None
-        if first is not None and first.password is not None:
-            console.print(f"admin {first.email}, password {first.password} (shown only now)", markup=False)
         run(settings, host=host, port=port, kind=kind, ready=announce, ready_file=ready_file, tls=tls)
-    except (TwinError, OSError, ValueError) as error:
-        print_error(errors, str(error))
+    except (TwinError, OSError) as error:
+        print_error(errors, error)
         raise typer.Exit(1) from error

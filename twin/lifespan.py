@@ -28,9 +28,8 @@ def twin_and_gateway_lifespan(settings: Settings, metrics: ServiceMetrics) -> Li
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
             database = await _open_database(settings, stack)
-            accounts = await _open_accounts(settings, database)
             parts = await stack.enter_async_context(open_parts(settings, database, metrics))
-            yield {"parts": parts, "accounts": accounts}
+            yield {"parts": parts, **await _open_accounts(settings, database)}
 
     return lifespan
 
@@ -51,9 +50,8 @@ def gateway_lifespan(settings: Settings, proxy: UpstreamProxy) -> Lifespan:
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
             database = await _open_database(settings, stack)
-            accounts = await _open_accounts(settings, database)
             await stack.enter_async_context(proxy)
-            yield {"accounts": accounts}
+            yield await _open_accounts(settings, database)
 
     return lifespan
 
@@ -66,11 +64,13 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     return database
 
 
-async def _open_accounts(settings: Settings, database: Database) -> Accounts:
+async def _open_accounts(settings: Settings, database: Database) -> State:
+    """The accounts, and the first admin if it is made now: last, for a password that is never shown lets nobody in."""
     signer = TokenSigner(
         token_secret_of(settings),
         access_ttl_s=settings.access_token_ttl_s,
         refresh_ttl_s=settings.refresh_token_ttl_s,
     )
-    await asyncio.to_thread(ensure_admin, settings, database)
-    return Accounts(database, signer, attempts_per_minute=settings.limits.login_attempts_per_minute)
+    first_admin = await asyncio.to_thread(ensure_admin, settings, database)
+    accounts = Accounts(database, signer, attempts_per_minute=settings.limits.login_attempts_per_minute)
+    return {"accounts": accounts, "first_admin": first_admin}

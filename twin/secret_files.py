@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,23 +30,48 @@ def token_secret_of(settings: Settings) -> str:
 
 def lock_data(data_dir: Path) -> FileLock:
     """Hold the data directory; raises ConflictError when another process has it."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(data_dir / ".lock", thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConflictError(f"another process is using {data_dir}; stop it, or give another data directory") from error
+    with _making(data_dir):
+        lock = FileLock(data_dir / ".lock", thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            message = f"another process is using {data_dir}; stop it, or give another data directory"
+            raise ConflictError(message) from error
     return lock
+
+
+@contextlib.contextmanager
+def _making(data_dir: Path) -> Iterator[None]:
+    """Make the data directory for what follows; raises ConflictError where it cannot be made or written."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        yield
+    except FileExistsError as error:
+        raise ConflictError(f"{data_dir} is a file; give a directory for the data") from error
+    except OSError as error:
+        message = f"cannot keep data in {data_dir}: {error.strerror}; give another data directory"
+        raise ConflictError(message) from error
 
 
 def _given_or_kept(given: SecretStr | None, path: Path) -> str:
     if given is not None:
         return given.get_secret_value()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _making(path.parent):
+        if not path.exists():
+            _write_once(path, secrets.token_hex(NUM_BYTES))
+        kept = path.read_text().strip()
+    if not kept:  # it would let in everybody
+        raise ConflictError(f"{path} is empty; remove it, and a new one is made")
+    return kept
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Whole or not at all, also on a full disk; where another process was quicker, its file stays."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # for its owner alone
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(NUM_BYTES))
-    return path.read_text().strip()
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import logging
+import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,10 +23,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twin.app import create_app, create_gateway, create_twin
-from twin.errors import ConflictError, DeadlineError, TwinError
+from twin.errors import ConflictError, DeadlineError, InvalidError, TwinError
 from twin.http_protocol import Http1Protocol
 from twin.settings import Settings
-from twin.users import FirstAdmin, prepare_admin
+from twin.users import FirstAdmin
 
 Kind = Literal["app", "twin", "gateway"]
 # Without local variables: they hold tokens and keys, and megabytes of arrays.
@@ -33,6 +36,14 @@ GRACE_S = 5
 KEEP_ALIVE_S = 75  # longer than a client that polls pauses, else it meets a connection that is just being closed
 START_DEADLINE_S = 60.0
 MAX_WEBSOCKET_BYTES = 64 * 2**20
+BACKLOG = 2048
+PORT_REMEDIES = {
+    errno.EADDRINUSE: "stop what listens there, or give another --port",
+    errno.EACCES: "a port below 1024 needs root's rights; give another --port",
+    errno.EADDRNOTAVAIL: "this machine has no such address; give another --host",
+}
+
+OnReady = Callable[[int, FirstAdmin | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class _Watched:
 class Server(uvicorn.Server):
     """uvicorn, telling when it is ready, and ending open event streams before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: OnReady) -> None:
         super().__init__(config)
         self._on_ready = on_ready
 
@@ -83,7 +94,7 @@ class Server(uvicorn.Server):
         if self.started:
             gc.collect()
             gc.freeze()  # what is there now stays: collections need not look at it again
-            self._on_ready(self.port)
+            self._on_ready(self.port, self.lifespan.state.get("first_admin"))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         parts = self.lifespan.state.get("parts")
@@ -103,9 +114,8 @@ def run(
     port: int = 8000,
     *,
     kind: Kind = "app",
-    ready: Callable[[int], None] | None = None,
+    ready: OnReady | None = None,
     ready_file: Path | None = None,
-    first_admin: Callable[[FirstAdmin], None] | None = None,
     tls: TlsFiles | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
@@ -114,30 +124,29 @@ def run(
         settings: of the application.
         host, port: where to listen; port 0 takes a free one.
         kind: gateway and twin, or one of them alone.
-        ready: called with the actual port once requests are answered.
+        ready: called once requests are answered, with the actual port, and with the admin if it was made now: its
+            password, if that was generated, is known only then.
         ready_file: gets the actual port then, for another process to wait for.
-        first_admin: told of the admin when it is made now, with its password if that was generated.
         tls: serve https.
 
     Raises:
-        ConflictError: the port is in use, or another process uses the data directory.
+        ConflictError: the port is in use, or another process uses the data directory. Nothing is made in either case.
         TwinError: the application did not start; the message says why.
     """
 
-    def announce(actual_port: int) -> None:
+    def announce(actual_port: int, first_admin: FirstAdmin | None) -> None:
         if ready_file is not None:
             draft = ready_file.with_name(ready_file.name + ".draft")
             draft.write_text(f"{actual_port}\n")
             draft.replace(ready_file)
         if ready is not None:
-            ready(actual_port)
+            ready(actual_port, first_admin)
 
     configure_logging(settings.log_level)
-    server, listener = _make_server(settings, host, port, kind, announce, tls)
-    if kind != "twin" and (admin := prepare_admin(settings)) is not None and first_admin is not None:
-        first_admin(admin)
-    with listener, contextlib.suppress(SystemExit):  # uvicorn's way to say that the start failed
-        server.run(sockets=[listener])
+    with _listen(host, port) as listener:  # first: a port that is taken must leave nothing behind
+        server = _make_server(settings, kind, announce, tls)
+        with contextlib.suppress(SystemExit):  # uvicorn's way to say that the start failed
+            server.run(sockets=[listener])
     if not server.started:
         raise server.start_error
 
@@ -154,9 +163,9 @@ def serve_in_thread(
     """Serve in a thread of this process, for an embedded twin; gives the base URL, and stops at the end."""
     ready = threading.Event()
     configure_logging(settings.log_level)
-    server, listener = _make_server(settings, host, port, kind, lambda _port: ready.set(), tls)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="twin", daemon=True)
-    with listener:
+    with _listen(host, port) as listener:
+        server = _make_server(settings, kind, lambda _port, _first_admin: ready.set(), tls)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="twin", daemon=True)
         thread.start()
         try:
             _wait_until(ready, thread, server)
@@ -181,17 +190,18 @@ def configure_logging(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger("uvicorn.error").addFilter(_says_more_than_that_it_failed)
     logging.basicConfig(level=max(threshold, logging.WARNING), format="%(levelname)s %(name)s: %(message)s")
 
 
-def _make_server(
-    settings: Settings,
-    host: str,
-    port: int,
-    kind: Kind,
-    announce: Callable[[int], None],
-    tls: TlsFiles | None,
-) -> tuple[Server, socket.socket]:
+def _says_more_than_that_it_failed(record: logging.LogRecord) -> bool:
+    """uvicorn's last word on a failed start has no reason; `Server.start_error` has, and is told by the caller."""
+    return record.getMessage() != "Application startup failed. Exiting."
+
+
+def _make_server(settings: Settings, kind: Kind, announce: OnReady, tls: TlsFiles | None) -> Server:
+    if tls is not None:
+        _check_tls(tls)
     config = uvicorn.Config(
         _Watched(MAKERS[kind](settings)),
         log_config=None,
@@ -210,20 +220,38 @@ def _make_server(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    return Server(config, announce), _listen(host, port)
+    return Server(config, announce)
+
+
+def _check_tls(tls: TlsFiles) -> None:
+    """Raises InvalidError for files that cannot serve https: uvicorn would not say which."""
+
+    def no_prompt() -> str:
+        raise InvalidError(f"the key {tls.key} has a passphrase; give one without (openssl pkey -in KEY -out PLAIN)")
+
+    for file in (tls.certificate, tls.key):
+        if not os.access(file, os.R_OK) or file.is_dir():
+            raise InvalidError(f"cannot read {file}; --tls-cert and --tls-key name PEM files")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, no_prompt)
+    except ssl.SSLError as error:
+        message = f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM ({error.reason})"
+        raise InvalidError(message) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, or ConflictError saying that the port is taken."""
+    """A listening socket, or ConflictError saying why there is none, and what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConflictError(f"cannot listen on {host}:{port}: {error.strerror}; give another --port") from error
-    listener.listen(2048)
+        remedy = "give another --host" if isinstance(error, socket.gaierror) else PORT_REMEDIES.get(error.errno or 0)
+        remedy = remedy or "give another --port"
+        raise ConflictError(f"cannot listen on {host}:{port}: {error.strerror}; {remedy}") from error
     listener.set_inheritable(False)
     return listener
 

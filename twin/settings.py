@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from twin.errors import InvalidError
 
@@ -77,12 +77,15 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _check_remote_parts(self) -> Self:
         if self.upstreams and self.api_key is None:
-            raise ValueError("a gateway in its own process needs api_key, the same as its twins'")
+            raise ValueError("a gateway of its own process needs its twins' key: give all the same QTWIN_API_KEY")
         return self
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None, **given: object) -> Settings:
-        """Settings from `QTWIN_<FIELD>` variables; `given` values that are not None win over them."""
+        """Settings from `QTWIN_<FIELD>` variables; `given` values that are not None win over them.
+
+        Raises InvalidError for values that do not fit.
+        """
         environment = os.environ if environment is None else environment
         values: dict[str, object] = {
             name: environment[ENVIRONMENT_PREFIX + name.upper()]
@@ -90,8 +93,18 @@ class Settings(BaseModel):
             if name not in {"limits", "upstreams"} and environment.get(ENVIRONMENT_PREFIX + name.upper())
         }
         values |= {name: value for name, value in given.items() if value is not None}
-        return cls.model_validate(values)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            faults = [_fault_text(fault["loc"], fault["msg"]) for fault in error.errors()]
+            raise InvalidError("; ".join(faults)) from error
 
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{(self.data_dir / 'twin.sqlite').absolute()}"
+
+
+def _fault_text(loc: tuple[int | str, ...], message: str) -> str:
+    """What is wrong with a setting and where it comes from; never its value, which may be a secret."""
+    message = message.removeprefix("Value error, ")
+    return f"{loc[0]} ({ENVIRONMENT_PREFIX}{str(loc[0]).upper()}): {message}" if loc else message

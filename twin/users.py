@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from argon2.exceptions import VerificationError
+from sqlalchemy import make_url
 
+from twin.errors import NotFoundError
 from twin.gateway.accounts import UserDirectory, normalized
 from twin.settings import Settings
 from twin.store import users as statements
 from twin.store.database import Database
+from twin.store.engine import has_tables
 from twin.store.users import User
 
-__all__ = ["FirstAdmin", "User", "UserDirectory", "ensure_admin", "open_users", "prepare_admin"]
+__all__ = ["FirstAdmin", "NoUsersError", "User", "UserDirectory", "ensure_admin", "open_users"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,19 @@ class FirstAdmin:
     password: str | None
 
 
+class NoUsersError(NotFoundError):
+    """No twin has ever kept anything there."""
+
+
 @contextmanager
-def open_users(settings: Settings) -> Iterator[UserDirectory]:
-    """The accounts of a data directory (or database); also while a twin runs on it."""
+def open_users(settings: Settings, *, create: bool = False) -> Iterator[UserDirectory]:
+    """The accounts of a data directory (or database); also while a twin runs on it.
+
+    Raises NoUsersError where no twin has ever kept anything, unless `create`: a path or URL that is mistyped must not
+    make a database of its own, whose users no twin lets in.
+    """
+    if not create and not has_tables(settings.resolved_database_url):
+        raise NoUsersError(f"no twin keeps its users in {_place(settings)}")
     database = Database.open(settings.resolved_database_url)
     try:
         yield UserDirectory(database)
@@ -37,10 +50,9 @@ def open_users(settings: Settings) -> Iterator[UserDirectory]:
         database.close()
 
 
-def prepare_admin(settings: Settings) -> FirstAdmin | None:
-    """`ensure_admin` before anything is served, to be able to show a generated password."""
-    with open_users(settings) as directory:
-        return ensure_admin(settings, directory.database)
+def _place(settings: Settings) -> str:
+    """Where the database is, without a password that its URL has."""
+    return repr(make_url(settings.database_url)) if settings.database_url else f"the data folder {settings.data_dir}"
 
 
 def ensure_admin(settings: Settings, database: Database) -> FirstAdmin | None:

@@ -100,8 +100,10 @@ class _Reader:
             if "*" in text and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
                 raise ConfigError(f"{path}: YAML aliases are not allowed (they can expand without bound)")
             return yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read: {error}") from error
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read in the folder {self._dir}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: is not UTF-8 text: {error}") from error
         except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError(f"{path}: is not valid YAML: {error}") from error
 
