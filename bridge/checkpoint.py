@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.errors import LoopError
-from bridge.files import write_whole
+from bridge.files import reason_of, write_whole
 from bridge.run import LoopRun, LoopSettings
 from bridge.tally import Tally, WrongShot
 from qds1.shots import Words
@@ -147,13 +147,13 @@ class Checkpoint:
             if state["format"] != FORMAT:
                 raise LoopError(f"{folder} was written by another version of qtwin; start a new run")
             return _saved(folder, state)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise LoopError(
                 f"{report_folder} holds no unfinished run (no {FOLDER}/{STATE}): it was finished, never got to its "
                 "first shot, or is not a report folder"
             ) from error
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-            raise LoopError(f"the progress in {folder} cannot be read: {error}; start a new run") from error
+            raise LoopError(f"the progress in {folder} cannot be read: {reason_of(error)}; start a new run") from error
 
 
 def _saved(folder: Path, state: Mapping[str, Any]) -> Saved:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pymatching
-import stim
 
 from bridge.decoder_names import decoder_options
 from bridge.errors import DecoderMismatchError, LinkOpenError
@@ -18,9 +17,10 @@ from bridge.software_decoders import MatchingDecoder, ShotDecoder, TableDecoder,
 from hdl.build import cached_build
 from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
 from hdl.compile.graph import DecodingGraph, decoding_graph
+from hdl.compile.layout import read_error_model
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.unionfind_fabric import UnionFindOptions, window_hash
-from hdl.errors import ErrorModelError, HdlError
+from hdl.errors import HdlError
 
 COMPILED_FOLDER = "decoder"
 
@@ -152,11 +152,7 @@ def compiled_graph(folder: DecoderFolder, problem: DecodingProblem) -> DecodingG
     name = folder.manifest.error_model
     if name is None:
         return problem.graph
-    try:
-        error_model = stim.DetectorErrorModel.from_file(folder.file(name))
-    except ValueError as error:
-        raise ErrorModelError(f"{folder.file(name)} is no detector error model: {error}") from error
-    return decoding_graph(error_model, problem.layout)
+    return decoding_graph(read_error_model(folder.file(name)), problem.layout)
 
 
 def _check_fit(folder: DecoderFolder, problem: DecodingProblem) -> None:

@@ -4,6 +4,25 @@ import os
 import tempfile
 from pathlib import Path
 
+from bridge.errors import LoopError
+
+
+def check_can_write(file: Path) -> None:
+    """Find out before hours of work whether their result can be kept; makes the folder. Raises LoopError."""
+    if file.is_dir():
+        raise LoopError(f"cannot write the result to {file}: it is a folder; name a file in it")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LoopError(f"cannot make the folder {file.parent} for the result: {reason_of(error)}") from error
+    if not os.access(file.parent, os.W_OK):
+        raise LoopError(f"cannot write the result to {file}: no permission for the folder")
+
+
+def reason_of(error: Exception) -> str:
+    """Without the number that an OSError's text begins with, and the file that the message around it names."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
 
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file beside its place, then put it there with one rename; makes the folder."""

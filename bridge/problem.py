@@ -9,6 +9,7 @@ from typing import Any
 import stim
 
 from bridge.errors import LoopError
+from bridge.files import reason_of
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import StreamLayout, session_layout
 from hdl.compile.skeleton import ERROR_MODEL_FILE, SESSION_FILE
@@ -39,7 +40,7 @@ def decoding_problem(session: Mapping[str, Any], error_model_text: str) -> Decod
         error_model = stim.DetectorErrorModel(error_model_text)
         layout = session_layout(session, error_model)
         graph = decoding_graph(error_model, layout)
-    except (ErrorModelError, ValueError) as error:
+    except (ErrorModelError, ValueError, IndexError) as error:
         raise LoopError(f"the session's error model cannot be used: {error}") from error
     code = {
         "family": session["code_family"],
@@ -61,7 +62,7 @@ def read_problem(folder: Path) -> DecodingProblem:
         error_model = (folder / ERROR_MODEL_FILE).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise LoopError(
-            f"{folder} does not say which memory it decodes: {error}; `qtwin decoder new` writes {SESSION_FILE} "
-            f"and {ERROR_MODEL_FILE}"
+            f"{folder} does not say which memory it decodes: {reason_of(error)}; `qtwin decoder new` writes "
+            f"{SESSION_FILE} and {ERROR_MODEL_FILE}"
         ) from error
     return decoding_problem(session, error_model)

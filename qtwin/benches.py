@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from bridge.errors import BridgeError, LoopError, WorkersError
+from bridge.files import check_can_write
 from bridge.links.base import Deadlines
 from bridge.report import write_json
 from bridge.sweep.compare import Comparison, compare_runs
@@ -104,7 +105,7 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
         plan = _plan(options)
-        folder = RunFolder(options.run or new_folder(options.runs_dir, "bench"))
+        folder = RunFolder(_folder_to_write(options))
 
         @contextmanager
         def open_twin() -> Iterator[TwinClient]:
@@ -128,6 +129,25 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
 
 def _how_to_go_on(folder: RunFolder) -> str:
     return f"what was counted is kept: `qtwin bench --run {folder.path}` goes on"
+
+
+def _folder_to_write(options: BenchOptions) -> Path:
+    """The run's folder; raises LoopError for what cannot be one."""
+    if options.run is None:
+        return new_folder(options.runs_dir, "bench")
+    if options.run.exists() and not options.run.is_dir():
+        raise LoopError(f"{options.run} is a file; --run names a run's folder, to make or to go on in")
+    return options.run
+
+
+def _finished(path: Path) -> RunFolder:
+    """The folder of a run that is there; raises LoopError."""
+    if not path.is_dir():
+        raise LoopError(f"there is no folder {path}; name one that `qtwin bench` wrote, such as runs/...-bench")
+    folder = RunFolder(path)
+    if not folder.has_plan:
+        raise LoopError(f"{path} is not the folder of a `qtwin bench` (it has no {PLAN_FILE})")
+    return folder
 
 
 def _plan(options: BenchOptions) -> SweepPlan:
@@ -170,9 +190,11 @@ def compare_once(
     """Compare two runs; returns the exit code."""
     console, errors = Console(), Console(stderr=True)
     try:
-        comparison = compare_runs(RunFolder(first), RunFolder(second), alpha, latency_tolerance)
+        if json_file is not None:
+            check_can_write(json_file)
+        comparison = compare_runs(_finished(first), _finished(second), alpha, latency_tolerance)
     except LoopError as error:
-        print_error(errors, str(error))
+        print_error(errors, error)
         return NOTHING_TO_COMPARE
     if json_file is not None:
         write_json(json_file, comparison.to_dict())
@@ -204,7 +226,7 @@ def replay_once(run: Path, shot: int, point: str | None, link: str | None, trace
     """Replay one shot; returns whether the decoder answered as in the run."""
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
-        replayed = replay_shot(RunFolder(run), shot, point, link, trace_folder)
+        replayed = replay_shot(_finished(run), shot, point, link, trace_folder)
     _print_replayed(console, replayed)
     return replayed.as_before is not False
 

@@ -34,7 +34,7 @@ def write_board_bitstream(
             bitstream = build_bitstream(board, decoder, clock_mhz)
             file = write_bitstream(bitstream, output or Path("build") / bitstream.name)
         except HdlError as error:
-            print_error(errors, str(error))
+            print_error(errors, error)
             raise typer.Exit(1) from error
     console.print(report_text(summary(bitstream)), markup=False, highlight=False, soft_wrap=True)
     console.print(f"bitstream: {file}", markup=False, highlight=False, soft_wrap=True)

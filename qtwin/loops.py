@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bridge.checkpoint import Checkpoint, Saved
 from bridge.errors import BridgeError, LoopError
+from bridge.files import check_can_write
 from bridge.loop import LoopRun, LoopSettings, check_settings, run_loop
 from bridge.report import result, write_json, write_report
 from qtwin.console import ProgressWatcher, print_error, print_run
@@ -42,6 +43,8 @@ def loop_once(
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
         check_settings(settings)
+        if json_file is not None:
+            check_can_write(json_file)
         folder = _report_folder(runs_dir, settings)
     with one_message(errors), reach_twin(twin_choice, folder) as twin:
         run = _run(settings, twin, folder, console, errors)
@@ -54,6 +57,8 @@ def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_fil
     """Go on with the run whose report folder this is; returns whether it went through. A link of None: as before."""
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
+        if json_file is not None:
+            check_can_write(json_file)
         saved = Checkpoint.load(folder)
         settings = saved.settings if link is None else replace(saved.settings, link=link)
         own_twin = next((place for place in (folder, folder.parent) if (place / TWIN_FOLDER).is_dir()), None)

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from argon2.exceptions import VerificationError
-from sqlalchemy import make_url
 
 from twin.errors import NotFoundError
 from twin.gateway.accounts import UserDirectory, normalized
 from twin.settings import Settings
 from twin.store import users as statements
 from twin.store.database import Database
-from twin.store.engine import has_tables
+from twin.store.engine import has_tables, without_password
 from twin.store.users import User
 
 __all__ = ["FirstAdmin", "NoUsersError", "User", "UserDirectory", "ensure_admin", "open_users"]
@@ -51,8 +50,8 @@ def open_users(settings: Settings, *, create: bool = False) -> Iterator[UserDire
 
 
 def _place(settings: Settings) -> str:
-    """Where the database is, without a password that its URL has."""
-    return repr(make_url(settings.database_url)) if settings.database_url else f"the data folder {settings.data_dir}"
+    """Where the database is."""
+    return without_password(settings.database_url) if settings.database_url else f"the data folder {settings.data_dir}"
 
 
 def ensure_admin(settings: Settings, database: Database) -> FirstAdmin | None:

@@ -101,8 +101,10 @@ def find_board(name: str) -> Board:
 def _read(file: Path) -> BoardFile:
     try:
         board = BoardFile.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BoardError(f"cannot read {file}: {error}") from error
+    except OSError as error:
+        raise BoardError(f"cannot read {file}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BoardError(f"{file} is not YAML: {error}") from error
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}" for fault in error.errors()

@@ -15,7 +15,7 @@ from hdl.compile import table_core, unionfind
 from hdl.compile.core_files import CoreFiles
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import StreamLayout
-from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder
+from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder, manifest_of
 from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import ErrorModelError, ManifestError
 
@@ -78,7 +78,7 @@ def compile_decoder(
 
     Raises:
         ErrorModelError: the core cannot decode this model, or is unknown.
-        ManifestError: `output` is a folder with something else in it.
+        ManifestError: `output` is a folder with something else in it, or the name or clock cannot be.
     """
     graph = decoding_graph(error_model, layout)
     emitted = _emit(core, graph, options)
@@ -102,6 +102,7 @@ def compile_decoder(
         "options": dict(emitted.options),
         "code": dict(code or {}),
     }
+    manifest_of(manifest, f"{output / MANIFEST_NAME}, as asked for,")  # before anything is written
     files: dict[str, str | bytes] = {
         **emitted.files,
         "decoder_pkg.sv": package_source(graph, emitted, clock_mhz),

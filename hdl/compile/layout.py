@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ from numpy.typing import NDArray
 from hdl.errors import ErrorModelError
 
 COORDINATE_TOLERANCE = 1e-6
+
+
+def read_error_model(file: Path) -> stim.DetectorErrorModel:
+    """A detector error model in Stim's format; raises ErrorModelError for a file that is none."""
+    try:
+        return stim.DetectorErrorModel(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ErrorModelError(f"cannot read the error model {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ErrorModelError(f"{file} is not text; expected a detector error model in Stim's format") from error
+    except (ValueError, IndexError) as error:  # Stim raises the latter for an instruction that it does not know
+        raise ErrorModelError(f"{file} is not a detector error model in Stim's format: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

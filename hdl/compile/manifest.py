@@ -143,16 +143,23 @@ def _read(file: Path) -> Manifest:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(f"{file} is not YAML: {error}") from error
+    return manifest_of(content, str(file))
+
+
+def manifest_of(content: object, where: str) -> Manifest:
+    """Check a manifest's content; raises ManifestError that names the place and the field."""
+    if not isinstance(content, dict):
+        raise ManifestError(f"{where} is not a decoder manifest: expected keys such as name, top and sources")
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}" for fault in error.errors()
         )
-        raise ManifestError(f"{file} is not a decoder manifest: {faults}") from error
+        raise ManifestError(f"{where} is not a decoder manifest: {faults}") from error
     if manifest.protocol != (PROTOCOL if manifest.stream is None else STREAM_PROTOCOL):
         raise ManifestError(
-            f"{file}: protocol {manifest.protocol!r} is not spoken here; this version of qtwin speaks {PROTOCOL}, and "
+            f"{where}: protocol {manifest.protocol!r} is not spoken here; this version of qtwin speaks {PROTOCOL}, and "
             f"{STREAM_PROTOCOL} where `stream` describes a decoder's own"
         )
     return manifest

@@ -29,12 +29,10 @@ def compile_decoder_command(
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:
     """Compile a detector error model into a synthesizable decoder with a manifest."""
-    import stim
-
     from bridge.decoder_names import core_and_choices
     from bridge.errors import LinkOpenError
     from hdl.compile.decoder import compile_decoder
-    from hdl.compile.layout import events_layout
+    from hdl.compile.layout import events_layout, read_error_model
     from hdl.compile.unionfind_fabric import UnionFindOptions
     from hdl.errors import HdlError
     from qtwin.console import print_error
@@ -52,12 +50,12 @@ def compile_decoder_command(
         core, chosen = core_and_choices(core)
         chosen |= {option: value for option, value in asked.items() if value is not None}
         options = UnionFindOptions(**chosen) if chosen else None  # type: ignore[arg-type]
-        model = stim.DetectorErrorModel(error_model.read_text(encoding="utf-8"))
+        model = read_error_model(error_model)
         decoder = compile_decoder(
             model, events_layout(model), output, core=core, options=options, name=name, clock_mhz=clock_mhz
         )
-    except (LinkOpenError, HdlError, OSError, ValueError) as error:
-        print_error(errors, f"{error_model}: {error}")
+    except (LinkOpenError, HdlError, OSError) as error:
+        print_error(errors, error)
         raise typer.Exit(1) from error
     manifest = decoder.manifest
     layers = f"windows of {options.window} layers" if options and options.window else f"{manifest.rounds + 1} layer(s)"

@@ -35,7 +35,7 @@ def new(
         session, problem = pose(choice)
         folder = new_decoder(session, str(problem.error_model), problem.graph, name, style=style, clock_mhz=clock_mhz)
     except (HdlError, BridgeError, OSError) as error:
-        print_error(errors, str(error))
+        print_error(errors, error)
         raise typer.Exit(1) from error
     Console().print(
         f"{folder.manifest.name}: {code} d={distance}, {choice.rounds} rounds, in {name}/\n"
@@ -70,6 +70,7 @@ def check(
     """Examine a decoder's RTL: says what is wrong with it, by what evidence, and where to look."""
     from bridge.doctor import Examination
     from bridge.errors import BridgeError
+    from bridge.files import check_can_write
     from bridge.report import write_json
     from hdl.errors import HdlError
     from qtwin.checks import check_decoder, print_diagnosis
@@ -78,11 +79,13 @@ def check(
     choice = {"code": code, "distance": distance, "rounds": rounds, "basis": basis}
     settings = Examination(shots=shots, seed=seed, deadline_ns=deadline_ns)
     try:
+        if json_file is not None:
+            check_can_write(json_file)
         diagnosis = check_decoder(path, choice, noise, settings)
         if json_file is not None:
             write_json(json_file, diagnosis.to_dict())
     except (HdlError, BridgeError, OSError) as error:
-        print_error(Console(stderr=True), str(error))
+        print_error(Console(stderr=True), error)
         raise typer.Exit(1) from error
     print_diagnosis(Console(), diagnosis)
     if not diagnosis.healthy:

@@ -69,6 +69,9 @@ def test_unknown_link_is_named_with_those_there_are(qtwin: Qtwin) -> None:
         (("--shots", "0"), "--shots must be at least 1"),
         (("--code", "surfac"), "--code 'surfac': expected surface or repetition"),
         (("--runs-dir", "file"), "cannot make a folder for the report in file: Not a directory"),
+        (("--json", "."), "cannot write the result to .: it is a folder; name a file in it"),
+        (("--json", "file/result.json"), "cannot make the folder file for the result: File exists"),
+        (("--resume", "file"), "file holds no unfinished run"),
     ],
 )
 def test_what_needs_no_twin_is_refused_before_one_is_started(
@@ -151,6 +154,20 @@ def test_wrong_password_is_said_once(qtwin: Qtwin) -> None:
     assert outcome.code == 1
     assert "401" in outcome.message
     assert "Traceback" not in outcome.errors
+
+
+def test_unknown_backend_is_named_with_those_there_are(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, "--backend", "foo")
+    assert outcome.code == 1
+    assert "the twin: there is no backend 'foo'; there are: ibm_jakarta_like, surface17_like" in outcome.message
+
+
+def test_address_that_is_none_is_said_without_a_number(qtwin: Qtwin) -> None:
+    outcome = qtwin.loop(*RUN, QTWIN_URL="http://no-such-host.invalid")
+    assert outcome.code == 1
+    assert "no answer from the twin at http://no-such-host.invalid: " in outcome.message
+    assert "is that its address, and does it run?" in outcome.message
+    assert "Errno" not in outcome.message
 
 
 def test_nobody_at_the_url_is_said_once(qtwin: Qtwin) -> None:

@@ -167,3 +167,24 @@ def test_wrong_option_is_one_clear_message(qtwin: Qtwin, arguments: tuple[str, .
     message = " ".join(done.stderr.split())
     assert says in message
     assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("bench", "--run", "file"), 1, "file is a file; --run names a run's folder"),
+        (("replay", "lost", "0"), 1, "there is no folder lost; name one that `qtwin bench` wrote"),
+        (("replay", "other", "0"), 1, "other is not the folder of a `qtwin bench` (it has no sweep.yaml)"),
+        (("compare", "lost", "other"), 2, "there is no folder lost"),
+        (("compare", "other", "file"), 2, "other is not the folder of a `qtwin bench`"),
+        (("compare", "lost", "other", "--json", "other"), 2, "cannot write the result to other: it is a folder"),
+    ],
+)
+def test_what_is_no_run_is_one_clear_message(qtwin: Qtwin, arguments: tuple[str, ...], code: int, says: str) -> None:
+    (qtwin.folder / "file").write_text("no run")
+    (qtwin.folder / "other").mkdir()
+    done = run(qtwin, *arguments)
+    assert done.exit_code == code
+    message = " ".join(done.stderr.split())
+    assert says in message
+    assert "Errno" not in message

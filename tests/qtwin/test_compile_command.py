@@ -72,3 +72,33 @@ def test_an_error_that_does_not_decompose_is_named(error_model: Path) -> None:
     code, output = compile_with(error_model, "--core", "union-find")
     assert code == 1
     assert "error(0.125) D0 D1 D2 L0" in output
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot read the error model memory.dem: No such file or directory"),
+        (b"\x00\xff\xfe", "memory.dem is not text; expected a detector error model"),
+        (b"hello world", "memory.dem is not a detector error model in Stim's format: Unrecognized instruction"),
+        (b"error(2) D0 L0", "memory.dem is not a detector error model in Stim's format"),
+        (b"", "there is nothing to decode"),
+    ],
+)
+def test_what_is_no_error_model_is_refused(
+    content: bytes | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("memory.dem").write_bytes(content)
+    code, output = compile_with(Path("memory.dem"))
+    assert code == 1
+    assert reason in output
+    assert "Errno" not in output
+    assert not Path("decoder").exists()
+
+
+def test_a_clock_that_cannot_be_leaves_no_folder(error_model: Path) -> None:
+    code, output = compile_with(error_model, "--clock-mhz", "-1")
+    assert code == 1
+    assert "clock_mhz: Input should be greater than 0" in output
+    assert not (error_model.parent / "decoder").exists()

@@ -134,7 +134,9 @@ async def _on_twin_error(request: Request, error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    faults = [{"loc": _path(item["loc"]), "message": item["msg"]} for item in error.errors()]
+    faults = [
+        {"loc": _path(item["loc"]), "message": item["msg"].removeprefix("Value error, ")} for item in error.errors()
+    ]
     media_type = request.headers.get("content-type", "").partition(";")[0].strip()
     if faults[0]["loc"] == [] and media_type and not media_type.endswith("json"):
         faults[0]["message"] = f"the Content-Type is {media_type!r}, expected 'application/json'"

@@ -22,8 +22,8 @@ class TwinApiError(TwinError):
         self.status = status
         self.problem = dict(problem)
         self.retry_after_s = retry_after_s
-        title = self.problem.get("title", "error")
-        super().__init__(f"{status} {title}: {self.problem.get('detail', 'no details')}")
+        detail, title = self.problem.get("detail", "no details"), self.problem.get("title", "error")
+        super().__init__(f"{detail} ({status} {title})")
 
 
 class JobFailedError(TwinError):

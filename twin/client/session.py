@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from twin.settings import URL_PREFIX
 
 AUTH_PATH = "/api/v1/auth"
 RENEW_BEFORE_S = 30.0
+ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 @dataclass(slots=True)
@@ -71,8 +73,10 @@ def value_of(response: httpx.Response, is_text: bool = False) -> object:
 
 
 def unreachable(base_url: str, error: httpx.HTTPError) -> TwinUnreachableError:
-    reason = str(error) or type(error).__name__
-    return TwinUnreachableError(f"no answer from the twin at {base_url}: {reason}")
+    reason = ERROR_NUMBER.sub("", str(error)) or type(error).__name__
+    return TwinUnreachableError(
+        f"no answer from the twin at {base_url}: {reason}; is that its address, and does it run?"
+    )
 
 
 def tls_context(url: str, verify: bool | str) -> ssl.SSLContext | None:

@@ -24,9 +24,9 @@ class CommandError(InvalidError):
 
 def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> tuple[Fault, ...]:
     """pydantic's findings as field-level faults, below `prefix`."""
-    return tuple(Fault((*prefix, *item["loc"]), item["msg"]) for item in error.errors())
+    return tuple(Fault((*prefix, *item["loc"]), item["msg"].removeprefix("Value error, ")) for item in error.errors())
 
 
 def described(faults: Sequence[Fault]) -> str:
     """The faults in one line: `noise.qubits.3.t1_us: Input should be greater than 0; ...`."""
-    return "; ".join(f"{'.'.join(map(str, fault.loc)) or '(whole)'}: {fault.message}" for fault in faults)
+    return "; ".join(": ".join(filter(None, (".".join(map(str, each.loc)), each.message))) for each in faults)

@@ -56,7 +56,9 @@ class DaskExecutor:
                 try:
                     client = await self._distributed.Client(self._address, asynchronous=True, timeout=CONNECT_TIMEOUT_S)
                 except OSError as error:
-                    raise ExecutorError(f"no Dask scheduler answers at {self._address}: {error}") from error
+                    raise ExecutorError(
+                        f"no Dask scheduler answers at {self._address}: {error.strerror or error}"
+                    ) from error
                 threads = await client.nthreads()
                 self._num_slots = max(2, 2 * sum(threads.values()))  # a task waits at each worker while one runs
                 self._client = client

@@ -52,6 +52,11 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
+def without_password(url: str) -> str:
+    """To be shown. Raises InvalidError for what is no URL."""
+    return repr(_parsed(url))
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest revision; replicas that start together wait for each other."""
     with _opening(engine), engine.begin() as connection:

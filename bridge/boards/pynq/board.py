@@ -16,6 +16,7 @@ from bridge.boards.pynq.overlay import simulated_overlay, write_overlay
 from bridge.boards.pynq.services import board_services
 from bridge.boards.pynq.system import Files
 from bridge.errors import LinkOpenError
+from bridge.files import reason_of
 from bridge.links.base import Deadlines, OpenedLink, PacketLink
 from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME, overlay_folder
 from hdl.boards.pynq_z2.project import INPUTS, fill_project
@@ -74,7 +75,9 @@ def running_board(settings: BoardSettings) -> Iterator[Path]:
         try:
             bitstream = write_overlay(overlay, folder)
         except OSError as error:
-            raise LinkOpenError(f"cannot write the overlay: {error}; name another folder with --overlay") from error
+            raise LinkOpenError(
+                f"cannot write the overlay: {reason_of(error)}; name another folder with --overlay"
+            ) from error
         server = _server(services, settings.address)
         try:
             yield bitstream
