@@ -5,11 +5,15 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections import deque
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import wait as wait_for
 from typing import Protocol
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from bridge.errors import LoopError, WorkersError
 from bridge.sweep.batch import BatchResult, BatchTask, run_batch
@@ -55,56 +59,106 @@ class ThreadExecutor:
         self._thread.shutdown(cancel_futures=True)
 
 
+@dataclass(frozen=True)
+class _Attempt:
+    """A batch on its way through the pool; `left` counts the attempts that it still has, this one included."""
+
+    task: BatchTask
+    outcome: BatchFuture
+    left: int = MAX_ATTEMPTS
+
+
 class PoolExecutor:
-    """Processes on this machine. One that dies is replaced, and its batch runs again elsewhere."""
+    """Processes on this machine. One that dies is replaced, and its batch runs again.
+
+    Each process is a pool of one and has one batch at a time: of what processes share, a lock or a pipe, one that is
+    killed may leave the others a lock that is never released, or half a message.
+    """
 
     def __init__(self, num_workers: int) -> None:
         for name in ONE_THREAD:  # inherited by the workers, before they import numpy
             os.environ.setdefault(name, "1")
         self._num_workers = num_workers
-        self._pool = ProcessPool(
-            max_workers=num_workers, initializer=_start_worker, context=multiprocessing.get_context("spawn")
-        )
+        self._lock = threading.Lock()
+        self._waiting: deque[_Attempt] = deque()
+        self._idle = [_pool_of_one() for _ in range(num_workers)]
+        self._busy: dict[ProcessPool, tuple[_Attempt, Future[BatchResult]]] = {}
+        self._closed = False
 
     def num_slots(self) -> int:
         """See `Executor.num_slots`."""
+        with self._lock:
+            # a pool can break in the moment in which it takes a batch, and then says nothing of it
+            broken = [worker for worker, (_, future) in self._busy.items() if not (worker.active or future.done())]
+        for worker in broken:
+            self._settle(worker, BrokenProcessPool("the pool broke"))
         return BATCHES_PER_WORKER * self._num_workers
 
     def submit(self, task: BatchTask) -> BatchFuture:
         """See `Executor.submit`."""
-        outcome: BatchFuture = Future()
-        self._attempt(task, outcome, MAX_ATTEMPTS)
-        return outcome
+        attempt = _Attempt(task, Future())
+        self._waiting.append(attempt)
+        self._begin()
+        return attempt.outcome
 
     def close(self) -> None:
         """See `Executor.close`."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        with self._lock:
+            self._closed = True
+            workers = [*self._idle, *self._busy]
+            given_up = [*self._waiting, *(attempt for attempt, _ in self._busy.values())]
+            self._waiting.clear()
+            self._busy.clear()
+        for worker in workers:
+            worker.stop()  # type: ignore[no-untyped-call]
+        for worker in workers:
+            worker.join()
+        for attempt in given_up:
+            attempt.outcome.set_exception(WorkersError("the worker processes were stopped"))
 
-    def _attempt(self, task: BatchTask, outcome: BatchFuture, attempts_left: int) -> None:
-        try:
-            future = self._pool.schedule(run_batch, args=(task,), timeout=BATCH_LIMIT_S)
-        except RuntimeError as error:  # Pebble's word for a pool that was stopped or cannot be repaired
-            outcome.set_exception(WorkersError(f"the worker processes are gone: {error}"))
-            return
+    def _begin(self) -> None:
+        """Give what waits to the workers that are idle."""
+        while True:
+            with self._lock:
+                if self._closed or not (self._waiting and self._idle):
+                    return
+                attempt, worker = self._waiting.popleft(), self._idle.pop()
+                try:
+                    future = worker.schedule(run_batch, args=(attempt.task,), timeout=BATCH_LIMIT_S)
+                except RuntimeError as error:  # it died while it was idle, or could not be started
+                    future = ProcessFuture()
+                    future.set_exception(BrokenProcessPool(str(error)))
+                self._busy[worker] = attempt, future
+            future.add_done_callback(partial(self._take, worker))
 
-        def settle(done: Future[BatchResult]) -> None:
-            if done.cancelled():
-                outcome.set_exception(WorkersError("the worker processes were stopped"))
+    def _take(self, worker: ProcessPool, done: Future[BatchResult]) -> None:
+        self._settle(worker, CancelledError() if done.cancelled() else done.exception() or done.result())
+
+    def _settle(self, worker: ProcessPool, outcome: BatchResult | BaseException) -> None:
+        with self._lock:
+            attempt, _ = self._busy.pop(worker, (None, None))
+            if attempt is None:  # settled already, or given up
                 return
-            error = done.exception()
-            if error is None:
-                outcome.set_result(done.result())
-            elif not isinstance(error, ProcessExpired):
-                outcome.set_exception(error)
-            elif attempts_left > 1:
-                self._attempt(task, outcome, attempts_left - 1)
-            else:
-                outcome.set_exception(
-                    LoopError(f"batch {task.index} killed its worker {MAX_ATTEMPTS} times (exit {error.exitcode})")
-                )
+            lost = isinstance(outcome, ProcessExpired | BrokenProcessPool)
+            self._idle.append(_pool_of_one() if lost else worker)
+            if lost and attempt.left > 1:
+                self._waiting.appendleft(replace(attempt, left=attempt.left - 1))
+        if lost:
+            worker.stop()  # type: ignore[no-untyped-call]
+            threading.Thread(target=worker.join, daemon=True).start()  # this may be one of the threads that it joins
+        if not isinstance(outcome, BaseException):
+            attempt.outcome.set_result(outcome)
+        elif not lost:
+            attempt.outcome.set_exception(outcome)
+        elif attempt.left == 1:
+            attempt.outcome.set_exception(
+                LoopError(f"batch {attempt.task.index} lost its worker process {MAX_ATTEMPTS} times ({outcome})")
+            )
+        self._begin()
 
-        future.add_done_callback(settle)
+
+def _pool_of_one() -> ProcessPool:
+    return ProcessPool(max_workers=1, initializer=_start_worker, context=multiprocessing.get_context("spawn"))
 
 
 def _start_worker() -> None:

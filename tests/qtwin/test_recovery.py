@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,9 @@ def test_faults_of_a_link_of_words_lose_nothing(client: TwinClient, tmp_path: Pa
 def test_a_simulator_that_is_killed_is_started_again(client: TwinClient, tmp_path: Path) -> None:
     def kill() -> None:
         for child in psutil.Process().children(recursive=True):
-            if "bridge.links.cosim.simulate" in child.cmdline():
-                os.killpg(child.pid, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # another test's process that has just ended
+                if "bridge.links.cosim.simulate" in child.cmdline():
+                    os.killpg(child.pid, signal.SIGKILL)
 
     found = run(client, tmp_path / "run", AtShot(200, kill), "cocotb:verilator")
     check_same(found, undisturbed(client, tmp_path / "other"), reconnects=1)

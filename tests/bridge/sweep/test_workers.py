@@ -83,11 +83,19 @@ def undisturbed(folder: Path) -> list[dict[str, Any]]:
     return run(folder, ThreadExecutor(), Undisturbed())
 
 
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty when it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def newest_child() -> int:
     """A process of the pool: the youngest child that is a worker of multiprocessing."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        workers = [child for child in psutil.Process().children() if "spawn_main" in command_of(child)]
         if workers:
             return int(max(workers, key=lambda child: child.create_time()).pid)
         time.sleep(0.05)
@@ -100,6 +108,33 @@ def test_pool_with_a_worker_killed_counts_as_an_undisturbed_run(tmp_path: Path) 
     assert watcher.killed is not None
     assert not psutil.pid_exists(watcher.killed)
     assert found == undisturbed(tmp_path / "undisturbed")
+
+
+def test_workers_that_are_killed_while_idle_are_replaced() -> None:
+    with closing(PoolExecutor(1)) as executor:
+        point = repetition_point()
+        for index in range(3):
+            assert executor.submit(point.task(index)).result(START_S).index == index
+            os.kill(newest_child(), signal.SIGKILL)
+
+
+def test_batch_that_always_brings_its_worker_down_fails_alone() -> None:
+    fatal = repetition_point("sinter:tests.bridge.sweep.strange:decoders:fatal")
+    with closing(PoolExecutor(2)) as executor:
+        lost = executor.submit(fatal.task(0))
+        others = [executor.submit(repetition_point().task(index)) for index in range(3)]
+        assert [other.result(START_S).index for other in others] == [0, 1, 2]
+        with pytest.raises(LoopError, match=r"batch 0 lost its worker process 3 times .*Abnormal termination"):
+            lost.result(START_S)
+
+
+def test_closing_gives_up_what_is_under_way() -> None:
+    executor = PoolExecutor(1)
+    outcomes = [executor.submit(repetition_point().task(index)) for index in range(4)]
+    executor.close()
+    for outcome in outcomes:
+        with pytest.raises(WorkersError, match="were stopped"):
+            outcome.result(START_S)
 
 
 def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(tmp_path: Path) -> None:
