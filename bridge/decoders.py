@@ -52,6 +52,13 @@ class Decoder:
         """Choices of a compiled union-find core."""
         return None if self.folder is None else _core_options(self.folder)
 
+    def num_frames(self, num_layers: int) -> int:
+        """How many FRAMEs come before the CORRECTION of a shot of so many layers of detection events."""
+        options = self.options
+        if options is None or not options.window:
+            return 0
+        return max(0, -(-(num_layers - options.window) // options.commit_layers))
+
     @property
     def clock_mhz(self) -> float | None:
         """Clock of the RTL."""

@@ -48,17 +48,20 @@ def _cocotb(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines
 
 
 def _uart(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
-    del decoder, problem
-    return _uart_link(argument, deadlines, lambda line: line)
+    del problem
+    return _uart_link(argument, decoder, deadlines, lambda line: line)
 
 
-def _uart_link(argument: str, deadlines: Deadlines, wrapped: Callable[[Line], Line]) -> Link:
+def _uart_link(argument: str, decoder: Decoder, deadlines: Deadlines, wrapped: Callable[[Line], Line]) -> Link:
     from bridge.links.uart import UartLink
     from bridge.links.uart.line import SerialLine, uart_address
 
     address = uart_address(argument)
     return UartLink(
-        f"the board at {address.url}", lambda: wrapped(SerialLine(address, deadlines.register_s)), deadlines
+        f"the board at {address.url}",
+        lambda: wrapped(SerialLine(address, deadlines.register_s)),
+        deadlines,
+        decoder.num_frames,
     )
 
 
@@ -72,7 +75,7 @@ def _faulty(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines
     generator = np.random.default_rng(options.seed)
     scheme, _, address = inner.partition(":")
     if scheme == "uart":
-        link = _uart_link(address, deadlines, lambda line: FaultyLine(line, options, generator))
+        link = _uart_link(address, decoder, deadlines, lambda line: FaultyLine(line, options, generator))
         return _adapted(link, scheme, decoder, problem)
     wrong = [name for name in BYTE_FAULTS if getattr(options, name)]
     if wrong:

@@ -11,7 +11,7 @@ from bridge.sweep.batch import BatchResult, BatchTask, run_batch
 
 BATCHES_PER_WORKER = 2
 CONNECT_TIMEOUT_S = 10
-ANSWER_TIMEOUT_S = 30
+ANSWER_TIMEOUT_S = 120
 WORKERS_TIMEOUT_S = 60
 RECOUNT_S = 5.0
 
@@ -81,7 +81,8 @@ class DaskExecutor:
                 WorkersError(f"a Dask worker has another Python environment ({error}); install the same qtwin there")
             )
         except (OSError, CancelledError, self._distributed.CancelledError) as error:
-            outcome.set_exception(WorkersError(self._lost(error)))
+            # the same errors may be the batch's own, such as a full disk on the worker
+            outcome.set_exception(error if found.status == "error" else WorkersError(self._lost(error)))
         except BaseException as error:
             outcome.set_exception(error)
             if not isinstance(error, Exception):
@@ -97,7 +98,8 @@ class DaskExecutor:
         return sum(found.values())
 
     def _lost(self, error: BaseException) -> str:
-        return f"the Dask scheduler at {self._address} went away ({type(error).__name__})"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"the Dask scheduler at {self._address} went away ({reason})"
 
     def _no_worker(self) -> str:
         return (

@@ -5,18 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bridge.decoders import find_decoder
 from bridge.doctor import Diagnosis, Examination, examine
 from bridge.problem import DecodingProblem
-from hdl.compile.decoder import compile_decoder
 from hdl.compile.manifest import DecoderFolder
-from hdl.compile.ports import CORE_PORTS
 from hdl.compile.skeleton import new_decoder
 from qtwin.problems import MemoryChoice, pose
+from tests.bridge.ailing import ailing_decoder
 
-AILING = Path(__file__).parent / "ailing"
 BRIEF = Examination(shots=4096, order_shots=400, paced_shots=100)
 NOISE = "uniform:0.005"
 
@@ -57,18 +54,7 @@ def _surface() -> Memory:
 @pytest.fixture(scope="module", name="ailing")
 def _ailing(surface: Memory, tmp_path_factory: pytest.TempPathFactory) -> DecoderFolder:
     """A table decoder with both wrappers around it: one build for every ailment."""
-    _, problem = surface
-    folder = tmp_path_factory.mktemp("ailing") / "decoder"
-    compile_decoder(problem.error_model, problem.layout, folder)
-    core = folder / "decoder_core.sv"
-    (folder / "healthy_core.sv").write_text(core.read_text().replace("module decoder_core (", "module healthy_core ("))
-    core.write_text((AILING / "ailing_core.sv").read_text().replace("@PORTS@", CORE_PORTS))
-    (folder / "ailing_top.sv").write_text((AILING / "ailing_top.sv").read_text())
-    manifest = yaml.safe_load((folder / "decoder.yaml").read_text())
-    manifest["top"] = "ailing_top"
-    manifest["sources"] += ["healthy_core.sv", "ailing_top.sv"]
-    (folder / "decoder.yaml").write_text(yaml.safe_dump(manifest))
-    return DecoderFolder(folder)
+    return ailing_decoder(surface[1], tmp_path_factory.mktemp("ailing") / "decoder")
 
 
 def diagnosis_of(decoder: DecoderFolder, memory: Memory) -> Diagnosis:

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.errors import DecoderSilentError, LinkError, LinkLostError, ProtocolError, RegisterError
 from bridge.links.base import Deadlines
-from bridge.links.uart.delivery import MAX_TIMES_SENT, Delivery
+from bridge.links.uart.delivery import MAX_TIMES_SENT, Delivery, NumFrames
 from bridge.links.uart.frames import FrameReader, frame
 from bridge.links.uart.items import Item
 from bridge.links.uart.link import UartLink
@@ -20,7 +20,8 @@ END_KINDS = (Kind.MEAS_DATA, Kind.EVENTS_LAST)
 
 def shot(tag: int, num_rounds: int = 3) -> Item:
     rounds = [Message(Kind.SYNDROME, tag, (0,))] * num_rounds
-    return Item(encode([*rounds, Message(Kind.MEAS_DATA, tag, (tag,))]), tag, is_shot=True)
+    words = encode([*rounds, Message(Kind.MEAS_DATA, tag, (tag,))])
+    return Item(words, tag, is_shot=True, num_layers=num_rounds + 1)
 
 
 class Board:
@@ -70,8 +71,10 @@ class Board:
         pass
 
 
-def delivery(board: Board, max_shots: int = 1024, silent_s: float = 20.0) -> Delivery:
-    made = Delivery(board, "the board", silent_s)
+def delivery(
+    board: Board, max_shots: int = 1024, silent_s: float = 20.0, num_frames: NumFrames = lambda _: 0
+) -> Delivery:
+    made = Delivery(board, "the board", silent_s, num_frames)
     made.max_shots = max_shots
     return made
 
@@ -121,6 +124,58 @@ def test_a_shot_that_is_never_answered_is_named() -> None:
     board = Board(lambda tag, _times: tag == 3)
     with pytest.raises(DecoderSilentError, match=f"not tag 3, which was sent {MAX_TIMES_SENT} times"):
         delivery(board).deliver([shot(tag) for tag in range(6)], 60)
+
+
+class WindowedBoard(Board):
+    """Sends FRAMEs before each CORRECTION; each of its messages is lost on the way back with a probability."""
+
+    def __init__(self, num_frames: int, lost_prob: float) -> None:
+        super().__init__()
+        self._num_frames = num_frames
+        self._lost_prob = lost_prob
+        self._random = np.random.default_rng(8)
+
+    def answer(self, message: Message) -> None:
+        if message.kind == Kind.CORRECTION:
+            for window in range(self._num_frames):
+                self.answer(Message(Kind.FRAME, message.tag, (3 * (window + 1), message.tag, 5)))
+        if self._random.random() >= self._lost_prob:
+            super().answer(message)
+
+
+def test_frames_of_windows_that_are_lost_are_sent_again() -> None:
+    board = WindowedBoard(num_frames=4, lost_prob=0.1)
+    sender = delivery(board, num_frames=lambda num_layers: num_layers)
+    answers = sender.deliver([shot(tag) for tag in range(300)], 60)
+    # shots of three rounds have four layers
+    frames = [(Kind.FRAME, 3), (Kind.FRAME, 6), (Kind.FRAME, 9), (Kind.FRAME, 12)]
+    expected = [(kind, tag, first) for tag in range(300) for kind, first in [*frames, (Kind.CORRECTION, tag)]]
+    assert [(answer.kind, answer.tag, answer.payload[0]) for answer in answers] == expected
+    assert sender.repeats > 0.3 * 300  # of five messages, each of which is lost with 10%
+    assert max(board.times_seen.values()) < 8
+
+
+def test_a_frame_that_never_comes_is_named() -> None:
+    sender = delivery(WindowedBoard(num_frames=2, lost_prob=0), num_frames=lambda num_layers: num_layers)
+    with pytest.raises(DecoderSilentError, match="2 FRAMEs of 4 for tag 0, which was sent 64 times"):
+        sender.deliver([shot(0)], 60)
+
+
+class TwiceBoard(Board):
+    """Answers every shot twice."""
+
+    def answer(self, message: Message) -> None:
+        super().answer(message)
+        if message.kind == Kind.CORRECTION:
+            super().answer(message)
+
+
+@pytest.mark.parametrize("num_shots", [1, 20])
+def test_a_second_answer_is_called_so(num_shots: int) -> None:
+    sender = delivery(TwiceBoard())
+    access = Item(encode([Message(Kind.READ, 77, (Address.ID,))]), 77)
+    with pytest.raises(ProtocolError, match="another CORRECTION for tag 0 after the shot was answered"):
+        sender.deliver([*(shot(tag) for tag in range(num_shots)), access], 60)
 
 
 def test_a_board_that_answers_nothing_counts_as_lost() -> None:

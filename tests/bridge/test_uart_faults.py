@@ -1,13 +1,16 @@
 """A noisy serial line: every shot is answered, none wrongly, and what was repeated is counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from bridge.decoders import find_decoder
 from bridge.links import make_link
-from bridge.links.base import Deadlines, RepeatingLink
-from qds1 import decode_corrections
+from bridge.links.base import Deadlines, OpenedLink, RepeatingLink
+from qds1 import decode_corrections, split_frames
 from qds1.shots import Bits, Words
-from tests.bridge.boards import RunningBoard
+from tests.bridge.boards import RunningBoard, running_board
 from tests.bridge.memory import Memory, sampled_memory
 
 DEADLINES = Deadlines(exchange_s=240, register_s=20)
@@ -49,6 +52,27 @@ def test_a_bit_error_rate_of_1e_4_costs_repeats_and_no_shot(spare_board: Running
     # flipped with 1e-4: 4.7% of the attempts fail. Within five standard deviations of that:
     expected = num_shots * 0.047
     assert abs(repeats - expected) < 5 * expected**0.5 + 5
+
+
+@pytest.mark.parametrize("num_shots", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_frames_of_windows_survive_a_bit_error_rate_of_1e_4(num_shots: int) -> None:
+    memory = sampled_memory(num_shots, seed=3)
+    windows = replace(memory, decoder=find_decoder("union-find:window=2,commit=1", memory.problem))
+    with running_board(windows.decoder) as board:
+        answers = []
+        for link_name in ("verilated", f"uart:{board.path}", f"faulty:ber=1e-4,seed=5/uart:{board.path}"):
+            with OpenedLink(make_link(link_name, windows.decoder, windows.problem, DEADLINES)) as opened:
+                answers.append(split_frames(opened.link.exchange(windows.words.ravel(), num_shots), 1))
+        repeats = opened.link.repeats if isinstance(opened.link, RepeatingLink) else 0
+    (expected, expected_frames), *others = answers
+    assert len(expected_frames.tags) == 2 * num_shots
+    for corrections, frames in others:
+        flips = decode_corrections(corrections, 1).flips
+        np.testing.assert_array_equal(flips, decode_corrections(expected, 1).flips)
+        np.testing.assert_array_equal(frames.tags, expected_frames.tags)
+        np.testing.assert_array_equal(frames.rounds, expected_frames.rounds)
+        np.testing.assert_array_equal(frames.flips, expected_frames.flips)
+    assert repeats > 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ first, as pynq wants it; the link does so by itself.
 """
 
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,8 @@ class DecoderBoard:
 
         Raises:
             DecoderSilentError: not every answer came in time. The DMA is stopped in mid-packet: `reset` is needed.
-            ProtocolError: the DMA stopped for an error, such as answers longer than they can be.
+            ProtocolError: the DMA stopped for an error, such as answers longer than they can be; or a shot was answered
+                twice.
             LinkError: too much for one transfer.
         """
         if self._stopped:
@@ -106,9 +108,14 @@ class DecoderBoard:
                 return np.zeros(0, dtype=np.uint32)
             self._wait(self.dma.recvchannel, deadline)
         except (RuntimeError, TimeoutError) as error:
-            came = self._stop(receiving)
+            tags = self._stop(receiving)
+            if (twice := next((tag for tag, after in pairwise(tags) if tag == after), None)) is not None:
+                raise ProtocolError(
+                    f"the decoder gave another CORRECTION for tag {twice} after the shot was answered, and "
+                    f"{num_answers} answers before it had taken all words; each shot is answered once"
+                ) from error
             raise DecoderSilentError(
-                f"the decoder gave {came} of {num_answers} answers to {words.size} words, then nothing: {error}"
+                f"the decoder gave {len(tags)} of {num_answers} answers to {words.size} words, then nothing: {error}"
             ) from error
         return np.array(receiving[: self.dma.recvchannel.transferred // words.itemsize], dtype=np.uint32)
 
@@ -178,21 +185,22 @@ class DecoderBoard:
             )
             raise ProtocolError(f"the DMA stopped while {where}: {error}; reset the link") from error
 
-    def _stop(self, receiving: Any) -> int:
-        """Reset the DMA, which is all that stops it, and count the answers that are in memory."""
+    def _stop(self, receiving: Any) -> list[int]:
+        """Reset the DMA, which is all that stops it; the tags of the answers that are in memory."""
         self._stopped = True
         self.dma.mmio.write(0, DMA_RESET)
         if receiving is None:
-            return 0
+            return []
         receiving.invalidate()
-        return _count_answers(np.array(receiving, dtype=np.uint32))
+        return _tags_of_answers(np.array(receiving, dtype=np.uint32))
 
 
-def _count_answers(words: Words) -> int:
-    """Whole answers at the start of a buffer that was zero."""
-    position = count = 0
+def _tags_of_answers(words: Words) -> list[int]:
+    """Tags of the whole answers, FRAMEs left out, at the start of a buffer that was zero."""
+    position, tags = 0, []
     while position < words.size and words[position]:
-        kind, num_payload_words, _ = split_header(int(words[position]))
+        kind, num_payload_words, tag = split_header(int(words[position]))
         position += 1 + num_payload_words
-        count += kind != Kind.FRAME and position <= words.size
-    return count
+        if kind != Kind.FRAME and position <= words.size:
+            tags.append(tag)
+    return tags

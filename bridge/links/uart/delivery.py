@@ -9,7 +9,7 @@ answered, a probe does: a READ of the ID register, which passes through the deco
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bridge.errors import DecoderSilentError, LinkError, LinkLostError, ProtocolError
@@ -17,18 +17,27 @@ from bridge.links.base import Words
 from bridge.links.uart.frames import DELIMITER, FrameReader, frame, frame_bytes
 from bridge.links.uart.items import Item
 from bridge.links.uart.line import Line
+from bridge.links.uart.silence import Silence
 from hdl.registers.map import Address
 from qds1 import Kind, Message, Qds1Error, encode, parse
 from qds1.messages import TAG_MODULUS
 
-FIRST_SILENCE_S, LAST_SILENCE_S = 0.1, 2.0
+NumFrames = Callable[[int], int]
+
 MAX_TIMES_SENT = 64
 SHOTS_BETWEEN_READS = 8
 
 
 @dataclass
 class Pending:
-    """An item on its way. sequence: of its last frame. probe_tag: of the probe in the same frame, None for a shot."""
+    """An item on its way.
+
+    Attributes:
+        sequence: of its last frame.
+        probe_tag: of the probe in the same frame; None for a shot.
+        frames: FRAMEs of any of its tries, by the rounds that they commit.
+        last: the answer that ends a shot, of any of its tries.
+    """
 
     index: int
     item: Item
@@ -37,6 +46,7 @@ class Pending:
     probe_tag: int | None = None
     frames: dict[int, Message] = field(default_factory=dict)
     answers: list[Message] = field(default_factory=list)
+    last: Message | None = None
 
 
 class Delivery:
@@ -48,11 +58,12 @@ class Delivery:
         max_shots: shots under way at most; `max_bytes` limits them, too.
     """
 
-    def __init__(self, line: Line, where: str, silent_s: float) -> None:
-        """silent_s: after so long without any answer the board counts as lost."""
+    def __init__(self, line: Line, where: str, silent_s: float, num_frames: NumFrames) -> None:
+        """silent_s: after so long without any answer the board counts as lost. num_frames: see `UartLink`."""
         self._line = line
         self._where = where
         self._silent_s = silent_s
+        self._num_frames = num_frames
         self._reader = FrameReader()
         self._sequence = 0
         self._next_tag = secrets.randbelow(TAG_MODULUS)  # what still answers another program is not taken for a probe
@@ -61,6 +72,7 @@ class Delivery:
         self._other: Pending | None = None
         self._lost: deque[Pending] = deque()
         self._answered: dict[int, list[Message]] = {}
+        self._answered_tags: set[int] = set()
         self._is_clean = False
         self.repeats = 0
         self.frame_words = 32
@@ -78,16 +90,17 @@ class Delivery:
         Raises:
             LinkLostError: the port is gone, or the board answers nothing any more.
             DecoderSilentError: the deadline passed, or the board answers all but an item.
-            LinkError: an item does not fit into a frame. ProtocolError: an answer that is no message.
+            LinkError: an item does not fit into a frame. ProtocolError: an answer that is no message, or a second one.
         """
         self._check_sizes(items)
         if not self._is_clean:
             self.settle()
         self._answered = {}
+        self._answered_tags = set()
         self._is_clean = False
         end = time.monotonic() + deadline_s
         waiting = deque(Pending(index, item) for index, item in enumerate(items))
-        silence = _Silence(self._silent_s)
+        silence = Silence(self._silent_s)
         while waiting or self._shots or self._lost or self._other is not None:
             self._send_what_fits(waiting)
             if not waiting and not self._lost and not self._is_probed():
@@ -109,7 +122,7 @@ class Delivery:
         self._other = None
         self._line.write(DELIMITER)  # ends whatever the board has seen of a frame that broke off
         self._probe()
-        silence = _Silence(self._silent_s)
+        silence = Silence(self._silent_s)
         while self._probes:
             self._listen(silence)
         self._is_clean = True
@@ -147,14 +160,15 @@ class Delivery:
 
     def _send(self, pending: Pending) -> None:
         if pending.times_sent == MAX_TIMES_SENT:
+            missing = f"{len(pending.frames)} FRAMEs of {self._num_frames(pending.item.num_layers)} for"
             raise DecoderSilentError(
-                f"{self._where} answers, but not tag {pending.item.tag}, which was sent {MAX_TIMES_SENT} times; "
-                "is the line too noisy (registers LINK_BAD_CRC, LINK_FRAMING_ERRORS), or the decoder disabled?"
+                f"{self._where} answers, but {missing if pending.last else 'not'} tag {pending.item.tag}, which was "
+                f"sent {MAX_TIMES_SENT} times; is the line too noisy (registers LINK_BAD_CRC, LINK_FRAMING_ERRORS), or "
+                "the decoder disabled?"
             )
         self.repeats += pending.times_sent > 0
         pending.times_sent += 1
         pending.sequence = self._count()
-        pending.frames.clear()
         pending.answers.clear()
         words = pending.item.words.astype("<u4").tobytes()
         if pending.item.is_shot:
@@ -192,7 +206,7 @@ class Delivery:
             self._next_tag = (self._next_tag + 1) % TAG_MODULUS
         return self._next_tag
 
-    def _listen(self, silence: "_Silence") -> None:
+    def _listen(self, silence: Silence) -> None:
         """Take what comes; where nothing does, ask again, and in the end give up."""
         end = time.monotonic() + silence.wait_s
         while (left_s := end - time.monotonic()) > 0:
@@ -218,6 +232,8 @@ class Delivery:
         if message.kind == Kind.DATA and message.payload[0] == Address.ID and message.tag in self._probes:
             self._accept_probe(message.tag)
         elif self._other is not None:
+            if message.kind == Kind.CORRECTION:
+                raise self._twice(message.tag)
             self._other.answers.append(message)
         elif (pending := self._shots.get(message.tag)) is not None:
             if message.kind == Kind.FRAME:
@@ -226,9 +242,28 @@ class Delivery:
                 pending.answers.append(message)
             else:
                 del self._shots[message.tag]
-                self._answered[pending.index] = [*pending.frames.values(), *pending.answers, message]
+                pending.last = message
+                self._conclude(pending)
                 self._give_up_before(pending.sequence)
+        elif message.kind == Kind.CORRECTION and message.tag in self._answered_tags:
+            raise self._twice(message.tag)
         # else it answers something that was thrown away
+
+    def _twice(self, tag: int) -> ProtocolError:
+        return ProtocolError(
+            f"{self._where} sent another CORRECTION for tag {tag} after the shot was answered; "
+            "each shot is answered once"
+        )
+
+    def _conclude(self, pending: Pending) -> None:
+        """No more can come of this try: the shot is answered, or something was lost."""
+        wanted = self._num_frames(pending.item.num_layers)
+        if pending.last is None or (pending.last.kind == Kind.CORRECTION and len(pending.frames) < wanted):
+            self._lost.append(pending)
+            return
+        frames = [pending.frames[committed] for committed in sorted(pending.frames)]
+        self._answered[pending.index] = [*frames, *pending.answers, pending.last]
+        self._answered_tags.add(pending.item.tag)
 
     def _accept_probe(self, tag: int) -> None:
         sequence = self._probes.pop(tag)
@@ -241,31 +276,12 @@ class Delivery:
         """What was sent before the frame that was answered now, and is not answered, was lost."""
         while self._shots and (pending := next(iter(self._shots.values()))).sequence < sequence:
             del self._shots[pending.item.tag]
-            self._lost.append(pending)
+            self._conclude(pending)
         if self._other is not None and self._other.sequence < sequence:
             self._lost.append(self._other)
             self._other = None
         while self._probes and next(iter(self._probes.values())) < sequence:
             self._probes.popitem(last=False)
-
-
-class _Silence:
-    """How long nothing has come, and how long to wait for something before asking again."""
-
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._since = time.monotonic()
-        self.wait_s = FIRST_SILENCE_S
-
-    def broken(self) -> None:
-        """Something came."""
-        self._since = time.monotonic()
-        self.wait_s = FIRST_SILENCE_S
-
-    def is_over(self) -> bool:
-        """Whether the limit has passed; if not, the next wait is longer."""
-        self.wait_s = min(2 * self.wait_s, LAST_SILENCE_S)
-        return time.monotonic() - self._since > self._limit_s
 
 
 def _probe_words(tag: int) -> Words:

@@ -20,12 +20,14 @@ class Item:
         is_shot: a shot from its first message to its end: it gets one answer with its tag, and may be sent again.
             Otherwise a register access, an unknown message, or the beginning of a shot that is abandoned.
         is_abandoned: such a beginning; it gets no answer and is not sent again.
+        num_layers: of detection events in a shot: its rounds and the readout.
     """
 
     words: Words
     tag: int
     is_shot: bool = False
     is_abandoned: bool = False
+    num_layers: int = 0
 
 
 class Cutter:
@@ -53,7 +55,7 @@ def _items(words: Words) -> Iterator[tuple[Item, int]]:
     """Every item that is complete, with the index of the word after it."""
     headers: list[int] = words.tolist()
     start = place = 0  # words[start:place] is the beginning of a shot
-    shot_tag = 0
+    shot_tag = num_layers = 0
     while place < len(headers):
         kind, num_payload, tag = split_header(headers[place])
         end = place + 1 + num_payload
@@ -62,11 +64,13 @@ def _items(words: Words) -> Iterator[tuple[Item, int]]:
         if start < place and tag != shot_tag and (kind in ROUND_KINDS or kind in END_KINDS):
             yield Item(words[start:place], shot_tag, is_abandoned=True), place
             start = place
+        num_layers = num_layers if start < place else 0
         if kind in END_KINDS:
-            yield Item(words[start:end], tag, is_shot=True), end
+            yield Item(words[start:end], tag, is_shot=True, num_layers=num_layers + 1), end
             start = end
         elif kind in ROUND_KINDS:
             shot_tag = tag
+            num_layers += 1
         elif start == place:
             yield Item(words[place:end], tag), end
             start = end

@@ -11,7 +11,7 @@ from bridge.errors import (
     RegisterError,
 )
 from bridge.links.base import Deadlines, LinkInfo, Words
-from bridge.links.uart.delivery import Delivery
+from bridge.links.uart.delivery import Delivery, NumFrames
 from bridge.links.uart.frames import frame_bytes
 from bridge.links.uart.items import Cutter, Item
 from bridge.links.uart.line import Line
@@ -29,17 +29,26 @@ RESPONSE_QUEUE_WORDS = 64
 """Answers that wait in the board for the line; more than these hold up the decoder (hdl/rtl/decoder_top_uart.sv)."""
 MOST_SHOTS = 1024
 MAX_READS = 8
-SHOT_HEADER_WORDS = 2
 
 
 class UartLink:
     """A decoder on a serial line. Lost and damaged frames are repeated, and counted in `repeats`."""
 
-    def __init__(self, where: str, open_line: Callable[[], Line], deadlines: Deadlines) -> None:
-        """Nothing is opened before `open`. where: names the board in messages."""
+    def __init__(
+        self, where: str, open_line: Callable[[], Line], deadlines: Deadlines, num_frames: NumFrames = lambda _: 0
+    ) -> None:
+        """Nothing is opened before `open`.
+
+        Args:
+            where: names the board in messages.
+            open_line: opens the port.
+            deadlines: for every wait.
+            num_frames: how many FRAMEs come before the CORRECTION of a shot of so many layers.
+        """
         self._where = where
         self._open_line = open_line
         self._deadlines = deadlines
+        self._num_frames = num_frames
         self._line: Line | None = None
         self._delivery: Delivery | None = None
         self._cutter = Cutter()
@@ -57,7 +66,7 @@ class UartLink:
         """Open the port, find the board, and bring its decoder to its power-on state; see `Link.open`."""
         self._line = self._open_line()
         try:
-            self._delivery = Delivery(self._line, self._where, self._deadlines.register_s)
+            self._delivery = Delivery(self._line, self._where, self._deadlines.register_s, self._num_frames)
             self._greet(self._delivery)
         except LinkError as error:
             self.abort()
@@ -101,11 +110,11 @@ class UartLink:
 
     def _shots_under_way(self, items: list[Item]) -> int:
         """As many as the line holds; where answers take longer on the line than shots, as many as wait in the board."""
-        shortest = min((item.words.size for item in items if item.is_shot), default=SHOT_HEADER_WORDS)
         answer = correction_words(self._num_observables)
-        if frame_bytes(answer) <= frame_bytes(shortest):
+        shots = [(item.words.size, 1 + self._num_frames(item.num_layers)) for item in items if item.is_shot]
+        if all(num * frame_bytes(answer) <= frame_bytes(size) for size, num in shots):
             return MOST_SHOTS
-        return max(1, RESPONSE_QUEUE_WORDS // answer)
+        return max(1, RESPONSE_QUEUE_WORDS // (answer * max(num for _, num in shots)))
 
     def read_register(self, address: int) -> int:
         """See `Link.read_register`."""
