@@ -98,8 +98,9 @@ class DaskExecutor:
         return sum(found.values())
 
     def _lost(self, error: BaseException) -> str:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return f"the Dask scheduler at {self._address} went away ({reason})"
+        # a cancelled future says nothing more than that
+        reason = f" ({type(error).__name__}: {error})" if isinstance(error, OSError) else ""
+        return f"the Dask scheduler at {self._address} went away{reason}"
 
     def _no_worker(self) -> str:
         return (
