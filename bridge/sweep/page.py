@@ -12,7 +12,16 @@ import jinja2
 from bridge.files import write_whole
 from bridge.report import write_text
 from bridge.statistics import Suppression
-from bridge.sweep.plots import Summary, draw_all, families, memory_of, name_of, rate_of, reference_of, suppression_of
+from bridge.sweep.plots import (
+    Summary,
+    across_distances,
+    draw_all,
+    memory_of,
+    name_of,
+    rate_of,
+    reference_of,
+    suppression_of,
+)
 from bridge.sweep.totals import COUNTS, Totals
 
 PAGE_FILE = "report.html"
@@ -72,9 +81,10 @@ def write_page(
 def suppression_rows(summaries: Sequence[Summary]) -> list[tuple[str, str, Suppression, Suppression | None]]:
     """(points, decoder, its suppression factor, PyMatching's on the same shots) where there are two distances."""
     rows = []
-    for (code, _, _, noise, basis), found in families(summaries, ("code", "decoder", "link", "noise", "basis")).items():
+    for found in across_distances(summaries):
         factor = suppression_of(found, rate_of)
         if factor is not None:
-            reference = suppression_of(found, reference_of)
-            rows.append((f"{code}, {noise}, memory {basis}", name_of(found[0]), factor, reference))
+            memory = f"{found[0]['code']}, {found[0]['noise']}, memory {found[0]['basis']}"
+            lengths = "/".join(str(each["r"]) for each in found)
+            rows.append((f"{memory}, {lengths} rounds", name_of(found[0]), factor, suppression_of(found, reference_of)))
     return rows

@@ -1,6 +1,7 @@
 """The plots of a sweep, each a PNG: error rates, latencies, throughput, area."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +20,10 @@ REFERENCE = "#99a8b2"
 MARKERS = "osD^vP*X"
 KERNEL_DECADES = 0.03
 VIOLIN_POINTS = 240
+BESIDE, ASIDE = 1.01, 0.03
+"""Points of decoders stand a little to the right of their place, by this factor on p or this much on the distance."""
 MARKED = {"p50": "_", "p99": "x", "p99_9": "+", "max": "^"}
+WIDE = 20
 LARGEST_ROWS = 40
 """More rows than this do not fit into one picture; the tables have them all."""
 
@@ -75,21 +79,37 @@ def families(summaries: Iterable[Summary], apart: Sequence[str]) -> dict[tuple[A
     return found
 
 
+def across_distances(summaries: Sequence[Summary]) -> list[list[Summary]]:
+    """Points that differ in their distance only, ascending; rounds in proportion to it, else the same for all."""
+    kind = ("code", "decoder", "link", "noise", "basis", "backend")
+    proportional: dict[tuple[Any, ...], list[Summary]] = {}
+    for each in summaries:
+        proportional.setdefault((*(each[name] for name in kind), Fraction(each["r"], each["d"])), []).append(each)
+    found = [group for group in proportional.values() if _num_distances(group) > 1]
+    alone = [each for group in proportional.values() if _num_distances(group) == 1 for each in group]
+    found += [group for group in families(alone, (*kind, "r")).values() if _num_distances(group) > 1]
+    return [sorted(group, key=lambda each: each["d"]) for group in found]
+
+
 def _rate_against_p(summaries: Sequence[Summary]) -> bytes | None:
     if not summaries:
         return None
     figure, axes = _figure(6.4, 4.6)
-    groups = families(summaries, ("code", "decoder", "link", "d"))
-    distances = sorted({each["d"] for each in summaries})
+    groups = families(summaries, ("code", "decoder", "link", "d", "r", "basis"))
+    memories = list(dict.fromkeys((each["code"], each["d"], each["r"]) for each in summaries))
     names = list(dict.fromkeys(name_of(each) for each in summaries))
-    for (code, _, _, distance), found in groups.items():
+    referenced = set()
+    for (code, _, _, distance, rounds, _), found in groups.items():
         ordered = sorted(found, key=lambda each: each["p"])
-        first = names.index(name_of(ordered[0]))
-        shade = distances.index(distance) if len(distances) > 1 else first
+        first, memory = names.index(name_of(ordered[0])), (code, distance, rounds)
+        shade = memories.index(memory) if len(memories) > 1 else first
         colour, marker = COLOURS[shade % len(COLOURS)], MARKERS[first % len(MARKERS)]
         where = [each["p"] for each in ordered]
-        _rates(axes, where, [rate_of(each) for each in ordered], colour, marker, f"{code} d={distance}, {names[first]}")
-        if first == 0:
+        beside = [p * BESIDE ** (first + 1) for p in where]  # bars of one p would hide one another
+        label = f"{code} d={distance}{_rounds(rounds, distance)}, {names[first]}"
+        _rates(axes, beside, [rate_of(each) for each in ordered], colour, marker, label)
+        if memory not in referenced:
+            referenced.add(memory)
             theirs = [reference_of(each) for each in ordered]
             axes.plot(where, [rate.rate or np.nan for rate in theirs], ":x", color=colour, linewidth=1.2, markersize=4)
     axes.plot([], [], ":x", markersize=4, color="grey", label="PyMatching, same shots")
@@ -97,32 +117,38 @@ def _rate_against_p(summaries: Sequence[Summary]) -> bytes | None:
     return _finish(figure, axes)
 
 
+def _rounds(rounds: int, distance: int) -> str:
+    return "" if rounds == distance else f" {rounds} rounds"
+
+
 def _rate_against_d(summaries: Sequence[Summary]) -> bytes | None:
-    groups = families(summaries, ("code", "decoder", "link", "noise", "basis"))
-    groups = {key: sorted(found, key=lambda each: each["d"]) for key, found in groups.items() if _distances(found) > 1}
+    groups = across_distances(summaries)
     if not groups:
         return None
     figure, axes = _figure(6.4, 4.6)
-    noises = list(dict.fromkeys(key[3] for key in groups))
-    decoders = list(dict.fromkeys(key[1:3] for key in groups))
+    noises = list(dict.fromkeys(found[0]["noise"] for found in groups))
+    names = list(dict.fromkeys(name_of(found[0]) for found in groups))
     referenced = set()
-    for (code, decoder, link, noise, _), found in groups.items():
-        shade = noises.index(noise) if len(noises) > 1 else decoders.index((decoder, link))
-        colour = COLOURS[shade % len(COLOURS)]
-        marker = MARKERS[decoders.index((decoder, link)) % len(MARKERS)]
-        label = f"{code} {noise}, {name_of(found[0])}{_lambda(suppression_of(found, rate_of))}"
-        _rates(axes, [each["d"] for each in found], [rate_of(each, True) for each in found], colour, marker, label)
-        if (code, noise) not in referenced:
-            referenced.add((code, noise))
+    for found in groups:
+        first, where = found[0], [each["d"] for each in found]
+        place = names.index(name_of(first))
+        shade = noises.index(first["noise"]) if len(noises) > 1 else place
+        colour, marker = COLOURS[shade % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        memory = f"{first['code']} {first['noise']}{_rounds(first['r'], first['d'])}"
+        label = f"{memory}, {name_of(first)}{_lambda(suppression_of(found, rate_of))}"
+        beside = [distance + ASIDE * (place + 1) for distance in where]
+        _rates(axes, beside, [rate_of(each, True) for each in found], colour, marker, label)
+        if memory not in referenced:
+            referenced.add(memory)
             theirs = [_per_round(each) for each in found]
-            axes.plot([each["d"] for each in found], theirs, ":x", color=colour, linewidth=1.2, markersize=4)
+            axes.plot(where, theirs, ":x", color=colour, linewidth=1.2, markersize=4)
     axes.plot([], [], ":x", markersize=4, color="grey", label="PyMatching, same shots")
     axes.set(yscale="log", xlabel="distance", ylabel="logical errors a round (95%)")
-    axes.set_xticks(sorted({each["d"] for found in groups.values() for each in found}))
+    axes.set_xticks(sorted({each["d"] for found in groups for each in found}))
     return _finish(figure, axes)
 
 
-def _distances(summaries: Sequence[Summary]) -> int:
+def _num_distances(summaries: Sequence[Summary]) -> int:
     return len({each["d"] for each in summaries})
 
 
@@ -158,6 +184,7 @@ def _latency(summaries: Sequence[Summary], totals: Mapping[str, Totals]) -> byte
         range(len(clocked)), [f"{name_of(each)}\n{memory_of(each)}" for each in reversed(clocked)], fontsize=7.5
     )
     axes.set(xscale="log", xlabel="latency in ns, from a shot's last word to its correction")
+    axes.set_xlim(right=1.8 * max(max(each["latency_ns"]["max"], each["deadline_ns"]) for each in clocked))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8, frameon=False)
     return _finish(figure, axes, legend=False)
 
@@ -181,12 +208,18 @@ def _throughput(summaries: Sequence[Summary]) -> bytes | None:
         return None
     figure, axes = _figure(8.2, 1.4 + 0.42 * len(shown))
     speeds = [each["shots_per_s"] for each in reversed(shown)]
-    axes.barh(range(len(shown)), speeds, color=COLOURS[0], height=0.6)
+    is_wide = max(speeds) > WIDE * min(speeds)
+    if is_wide:  # bars would have no beginning
+        axes.plot(speeds, range(len(shown)), "o", color=COLOURS[0])
+        axes.set_xscale("log")
+    else:
+        axes.barh(range(len(shown)), speeds, color=COLOURS[0], height=0.6)
     for place, speed in enumerate(speeds):
-        axes.annotate(f"{speed:,.0f}", (speed, place), xytext=(4, -3), textcoords="offset points", fontsize=8)
+        axes.annotate(f"{speed:,.0f}", (speed, place), xytext=(6, -3), textcoords="offset points", fontsize=8)
     axes.set_yticks(range(len(shown)), [f"{name_of(each)}\n{memory_of(each)}" for each in reversed(shown)], fontsize=7)
-    axes.set(xscale="log", xlabel="shots a second through the whole loop of the point, all workers")
-    axes.set_xlim(min(speeds) / 3, max(speeds) * 6)
+    axes.set_xlabel("shots a second through the whole loop of the point, all workers")
+    axes.set_xlim(min(speeds) / 3 if is_wide else 0, max(speeds) * (4 if is_wide else 1.2))
+    axes.set_ylim(-0.7, len(shown) - 0.3)
     return _finish(figure, axes, legend=False)
 
 

@@ -141,19 +141,22 @@ def make_points(
             check_link(link)
     points: list[Point] = []
     for asked in plan.decoders:
-        reasons: list[BridgeError] = []
+        reasons: list[str] = []
+        first_error: BridgeError | None = None
         found: list[Point] = []
         for memory in memories:
             try:
                 package = pack(asked, memory.problem)
             except (DecoderMismatchError, LinkOpenError) as error:
-                reasons.append(error)
+                first_error = first_error or error
+                spec = memory.spec
+                reasons.append(f"{asked} for {spec.code} d={spec.distance}, {spec.rounds} rounds: {error}")
                 continue
             found += [_point(plan, memory, package, link, deadlines) for link in _links(plan, package, memory)]
-        if not found:
-            raise reasons[0]
-        for reason in reasons:
-            skipped(str(reason))
+        if first_error is not None and not found:
+            raise first_error
+        for reason in dict.fromkeys(reasons):
+            skipped(reason)
         points += found
     order = {memory.memory_id: index for index, memory in enumerate(memories)}
     return sorted(points, key=lambda point: order[point.memory.memory_id])
