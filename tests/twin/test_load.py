@@ -7,14 +7,19 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.twin.conftest import BELL, ServedTwin, wait_until
+from tests.twin.conftest import BELL, ServedTwin, settings_of, wait_until
 from twin.client import TwinClient
+from twin.http_protocol import Http1Protocol
+from twin.serve import serve_in_thread
+from twin.settings import URL_PREFIX
 
 BACKEND = "ibm_jakarta_like"
 BUSY = {"qec_memory": {"code_family": "surface", "code_distance": 5, "rounds": 1000}}
@@ -66,6 +71,78 @@ def test_a_head_without_end_is_refused(served: ServedTwin) -> None:
             else:
                 break
     assert refused.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTwin]:
+    """A twin that waits 0.3 s for the rest of a request."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Http1Protocol, "head_deadline_s", 0.3)
+        patch.setattr(Http1Protocol, "body_idle_s", 0.3)
+        with serve_in_thread(settings_of(folder, lease_s=1)) as url:
+            yield ServedTwin(url, folder)
+
+
+def answer_to(served: ServedTwin, first: bytes, *rest: bytes, pause_s: float = 0.1) -> bytes:
+    """What comes back until the twin closes, when the rest of a request comes in pieces, or not at all."""
+    address = httpx.URL(served.url)
+    pieces = list(rest)
+    with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
+        connection.sendall(first)
+        answer = b""
+        while True:
+            if pieces and not select.select([connection], [], [], pause_s)[0]:
+                connection.sendall(pieces.pop(0))
+            elif received := connection.recv(4096):
+                answer += received
+            else:
+                return answer
+
+
+HEALTH = f"GET {URL_PREFIX}/health HTTP/1.1\r\nHost: twin\r\n".encode()
+LOGIN = (
+    b"POST /api/v1/auth/login HTTP/1.1\r\nHost: twin\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+)
+TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close"
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        (b"", ()),
+        (HEALTH, ()),
+        (HEALTH, (b"X: y\r\n",) * 20),
+        (LOGIN, ()),
+        (LOGIN + b'{"email":', ()),
+    ],
+    ids=["nothing", "half a head", "a head in drops", "no body", "half a body"],
+)
+def test_request_that_never_comes_whole_is_given_up(
+    impatient: ServedTwin, first: bytes, rest: tuple[bytes, ...]
+) -> None:
+    assert answer_to(impatient, first, *rest).startswith(TIMED_OUT)
+
+
+def test_second_request_that_never_comes_whole_is_given_up(impatient: ServedTwin) -> None:
+    whole = HEALTH + b"\r\n"
+    for rest in (b"GET", HEALTH):
+        answered, _, rest_of_answer = answer_to(impatient, whole + rest).partition(TIMED_OUT)
+        assert answered.startswith(b"HTTP/1.1 401 ")
+        assert rest_of_answer
+    large = b"X-Header: " + b"x" * 20_000 + b"\r\n"
+    assert b"HTTP/1.1 431 " in answer_to(impatient, whole + HEALTH, *[large] * 4, pause_s=0.01)
+
+
+def test_slow_but_steady_body_and_a_quiet_websocket_are_waited_for(impatient: ServedTwin) -> None:
+    body = [b" " * 5] * 10
+    assert answer_to(impatient, LOGIN.replace(b"Host: twin", b"Connection: close"), *body).startswith(b"HTTP/1.1 422 ")
+    with impatient.client() as client:
+        session = client.create_session("surface17_like", code_family="surface", code_distance=3, rounds=3, shots=10)
+        with client.open_stream(session["session_id"]) as stream:
+            assert stream.next_shots(5).size == 40
+            time.sleep(1)
+            assert stream.next_shots(5).size == 40
 
 
 def test_event_streams_that_come_and_go_leave_nothing(served: ServedTwin, client: TwinClient) -> None:
