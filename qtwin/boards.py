@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bridge.boards.uart_line import SimulatedLine
+from bridge.boards.uart_line import rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LinkOpenError
@@ -54,7 +54,7 @@ def serve_uart(
     with one_message(errors):
         folder = board_decoder(settings, backend_id, twin_choice)
         errors.print(f"building {folder.manifest.name} behind a UART (once per content)", highlight=False)
-        with SimulatedPort(SimulatedLine(folder, clocks_per_bit), alias) as port, stop_signals() as stopped:
+        with SimulatedPort(rtl_line(folder, clocks_per_bit), alias) as port, stop_signals() as stopped:
             signal.signal(signal.SIGUSR1, lambda *_: port.press_reset())
             console.print(f"port: {port.path}", highlight=False)
             console.print(f"decoder: {folder.manifest.name}, {clocks_per_bit} clock cycles a bit", highlight=False)

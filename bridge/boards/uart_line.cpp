@@ -12,6 +12,7 @@
 namespace {
 
 constexpr int kResetCycles = 8;
+constexpr int kStartCycles = 64;  // a board holds its own reset on for a while
 constexpr int kBitsPerByte = 10;  // start, eight data bits, stop
 
 // Listens to the decoder's transmitter: waits for a start bit, then reads every bit in its middle.
@@ -70,7 +71,7 @@ struct Board {
         listener.busy = false;
         for (int i = 0; i < kResetCycles; ++i) cycle(true);
         top->rst_ni = 1;
-        cycle(true);
+        for (int i = 0; i < kStartCycles; ++i) cycle(true);
         idle = 0;
     }
 

@@ -1,4 +1,4 @@
-"""A Verilated `decoder_top_uart` with a serial line: bytes in, bytes out, and time that passes only while they move."""
+"""A Verilated `decoder_top_uart` with a serial line, as RTL or as a board's gates; time passes while bytes move."""
 
 import ctypes
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from pathlib import Path
 
 from bridge.errors import LinkOpenError
 from bridge.links.verilated.library import Design, build_library
+from hdl.boards.bitstream import Bitstream
+from hdl.boards.gates import TOP as GATES_TOP
+from hdl.boards.gates import gate_sources
 from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
@@ -27,18 +30,14 @@ class Run:
 class SimulatedLine:
     """The line to one simulated board, powered on when this is made."""
 
-    def __init__(self, decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BIT) -> None:
-        """Build (first time) and power on.
-
-        Args:
-            decoder: manifest and RTL; its top is `decoder_top`.
-            clocks_per_bit: clock cycles of a bit; the fewer, the faster the simulation.
+    def __init__(self, design: Design, clocks_per_bit: int) -> None:
+        """Build (first time) and power on; see `rtl_line` and `gates_line`.
 
         Raises:
-            LinkOpenError: the decoder does not go behind a UART, or does not compile; with the remedy.
+            LinkOpenError: the design does not compile; with the remedy.
         """
         try:
-            library = build_library(_design(decoder, clocks_per_bit))
+            library = build_library(design)
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
         self._library = _load(library)
@@ -76,7 +75,16 @@ class SimulatedLine:
             self._handle = None
 
 
-def _design(decoder: DecoderFolder, clocks_per_bit: int) -> Design:
+def rtl_line(decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BIT) -> SimulatedLine:
+    """A decoder's RTL behind a UART.
+
+    Args:
+        decoder: manifest and RTL; its top is `decoder_top`.
+        clocks_per_bit: clock cycles of a bit; the fewer, the faster the simulation.
+
+    Raises:
+        LinkOpenError: the decoder does not go behind a UART, or does not compile; with the remedy.
+    """
     manifest = decoder.manifest
     if manifest.top != TOP or not any(source.name == PACKAGE for source in decoder.sources):
         raise LinkOpenError(
@@ -88,7 +96,24 @@ def _design(decoder: DecoderFolder, clocks_per_bit: int) -> Design:
         raise LinkOpenError(f"a bit lasts at least {LEAST_CLOCKS_PER_BIT} clock cycles, not {clocks_per_bit}")
     sources = [*decoder.sources, *(RTL_FOLDER / name for name in UART_RTL)]
     parameters = {**manifest.parameters, "ClocksPerBit": clocks_per_bit}
-    return Design(f"{manifest.name} behind a UART", UART_TOP, sources, parameters, HARNESS)
+    design = Design(f"{manifest.name} behind a UART", UART_TOP, sources, parameters, HARNESS)
+    return SimulatedLine(design, clocks_per_bit)
+
+
+def gates_line(bitstream: Bitstream) -> SimulatedLine:
+    """A board's netlist as its bitstream was made from it, at the board's own clock cycles a bit.
+
+    A board without a reset button can only be powered on again.
+
+    Raises:
+        LinkOpenError: Yosys or Verilator does not take the netlist.
+    """
+    try:
+        sources = gate_sources(bitstream)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
+    design = Design(f"the netlist of {bitstream.name}", GATES_TOP, sources, {}, HARNESS, optimisation="-O1")
+    return SimulatedLine(design, bitstream.clock.clocks_per_bit)
 
 
 def _load(path: Path) -> ctypes.CDLL:

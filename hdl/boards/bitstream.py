@@ -149,10 +149,9 @@ def _with_clock(decoder: DecoderFolder, mhz: float, target: Path) -> DecoderFold
             if found != 1:
                 raise BoardError(f"{source} does not set the constant ClockHz (once)")
         (target / "rtl" / source.name).write_text(text, encoding="utf-8")
-    for name in (decoder.manifest.error_model, decoder.manifest.table):
-        if name is not None:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(decoder.file(name), target / name)
+    for field, file in decoder.data_files.items():
+        manifest[field] = f"{field}{file.suffix}"
+        shutil.copyfile(file, target / manifest[field])
     (target / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
     return DecoderFolder(target)
 

@@ -1,6 +1,7 @@
 """board.yaml: what a board needs for a decoder behind a UART. A new folder with one is a new board."""
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,6 +35,23 @@ class Clock(BaseModel):
         return round(1e6 * self.mhz / self.baud)
 
 
+class Pins(BaseModel):
+    """Ports of the board's top that its simulation has to know.
+
+    Attributes:
+        receive, transmit: the serial line, as seen from the FPGA.
+        reset: a button that resets the decoder, if there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock: str
+    receive: str
+    transmit: str
+    reset: str | None = None
+    reset_active: Literal["high", "low"] = "high"
+
+
 class BoardFile(BaseModel):
     """Contents of board.yaml; files are relative to its folder.
 
@@ -41,6 +59,7 @@ class BoardFile(BaseModel):
         family: which tools make the bitstream.
         device: the part, as arguments of nextpnr.
         top: module around `decoder_top_uart`, with a parameter ClocksPerBit.
+        pins: which of its ports are which.
         clocks: choices of the decoder's clock, the first is the default.
         load: command that loads {bitstream} into the board.
     """
@@ -51,6 +70,7 @@ class BoardFile(BaseModel):
     family: str
     device: tuple[str, ...]
     top: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    pins: Pins
     sources: tuple[str, ...] = Field(min_length=1)
     constraints: str
     clocks: tuple[Clock, ...] = Field(min_length=1)

@@ -15,6 +15,7 @@ class Family:
         constraints_option, output_option: its options for the constraints and for what the packer reads.
         packer: tool that writes the bitstream; takes PLACED, the bitstream's name and `packer_options`.
         suffix: of the bitstream.
+        simulation: Yosys' models of the cells, files of its data folder.
         cells: cells of nextpnr's utilisation worth a line in the report, by what they are called there.
     """
 
@@ -25,6 +26,7 @@ class Family:
     packer: str
     packer_options: tuple[str, ...]
     suffix: str
+    simulation: tuple[str, ...]
     cells: dict[str, str]
 
     @property
@@ -42,6 +44,7 @@ FAMILIES = {
         packer="ecppack",
         packer_options=("--compress",),
         suffix=".bit",
+        simulation=("ecp5/common_sim.vh", "ecp5/ccu2c_sim.vh"),
         cells={
             "LUT4": "TRELLIS_COMB",
             "flip-flops": "TRELLIS_FF",
@@ -57,6 +60,7 @@ FAMILIES = {
         packer="icepack",
         packer_options=(),
         suffix=".bin",
+        simulation=("ice40/cells_sim.v",),
         cells={"logic cells": "ICESTORM_LC", "block RAM (4 kbit)": "ICESTORM_RAM", "PLL": "ICESTORM_PLL"},
     ),
 }

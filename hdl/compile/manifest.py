@@ -11,6 +11,8 @@ from hdl.errors import ManifestError
 MANIFEST_NAME = "decoder.yaml"
 PROTOCOL = "qds1/1"
 STREAM_PROTOCOL = "stream/1"
+DATA_FIELDS = ("error_model", "table", "weights")
+"""Fields of the manifest that name a file besides the RTL."""
 
 
 def _hex_word(value: object) -> object:
@@ -101,6 +103,7 @@ class DecoderFolder:
         path: folder of the manifest.
         manifest_file: absolute path of the manifest.
         sources: absolute paths of the RTL, in compilation order.
+        data_files: absolute paths of the other files that the manifest names, by its field.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,10 +117,11 @@ class DecoderFolder:
         self.path = file.parent.resolve()
         self.manifest_file = self.path / file.name
         self.sources = tuple(self._existing(source, "sources") for source in self.manifest.sources)
-        for field in ("error_model", "table", "weights"):
-            name = getattr(self.manifest, field)
-            if name is not None:
-                self._existing(name, field)
+        self.data_files = {
+            field: self._existing(name, field)
+            for field in DATA_FIELDS
+            if (name := getattr(self.manifest, field)) is not None
+        }
 
     def file(self, name: str) -> Path:
         """Absolute path of a file of the folder."""

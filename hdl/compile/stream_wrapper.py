@@ -6,7 +6,7 @@ import yaml
 
 from hdl.build import cached_build
 from hdl.compile.decoder import RTL_FOLDER
-from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder, StreamFormat
+from hdl.compile.manifest import DATA_FIELDS, MANIFEST_NAME, PROTOCOL, DecoderFolder, StreamFormat
 
 WRAPPER_TOP = "qtwin_stream_top"
 WRAPPER_RTL = ("qds1_pkg.sv", "sync_fifo.sv", "stream_adapter.sv")
@@ -45,7 +45,7 @@ def with_qds1_ports(decoder: DecoderFolder) -> DecoderFolder:
     stream = decoder.manifest.stream
     if stream is None:
         return decoder
-    manifest = decoder.manifest.model_dump(mode="json", exclude={"stream", "error_model", "table"})
+    manifest = decoder.manifest.model_dump(mode="json", exclude={"stream", *DATA_FIELDS})
     source = wrapper_source(stream, decoder.manifest.top, decoder.manifest.graph_hash or 0)
     sources = [*(RTL_FOLDER / name for name in WRAPPER_RTL), *decoder.sources]
     manifest |= {

@@ -54,6 +54,14 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> str:
     return output
 
 
+def yosys_share() -> Path:
+    """Yosys' data folder, with its models of the vendors' cells; raises ToolMissingError."""
+    package = find_spec(PACKAGES["yosys"].replace("-", "_"))
+    if package is not None and package.origin is not None:
+        return Path(package.origin).parent / "share"
+    return Path(_command("yosys")[0]).resolve().parent.parent / "share" / "yosys"
+
+
 def tool_version(tool: str) -> str:
     """Version of the installed tool, for reports and cache keys; raises ToolMissingError."""
     package = PACKAGES[tool]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bridge.boards.uart_line import SimulatedLine
+from bridge.boards.uart_line import rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.decoders import Decoder
 
@@ -24,7 +24,7 @@ class RunningBoard:
     def plug_in(self) -> None:
         """Power on and connect."""
         assert self._decoder.folder is not None
-        self.port = SimulatedPort(SimulatedLine(self._decoder.folder, CLOCKS_PER_BIT), self._alias)
+        self.port = SimulatedPort(rtl_line(self._decoder.folder, CLOCKS_PER_BIT), self._alias)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self.port.serve, args=(self._stopped.is_set,))
         self._thread.start()

@@ -13,7 +13,7 @@ import pytest
 import serial
 from cobs import cobs
 
-from bridge.boards.uart_line import SimulatedLine
+from bridge.boards.uart_line import rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.errors import LinkOpenError
 from bridge.links import make_link
@@ -107,10 +107,10 @@ def test_a_decoder_that_does_not_go_behind_a_uart(memory: Memory, tmp_path: Path
         "rounds: 3}"
     )
     with pytest.raises(LinkOpenError, match="does not go behind a UART"):
-        SimulatedLine(DecoderFolder(tmp_path))
+        rtl_line(DecoderFolder(tmp_path))
     assert memory.decoder.folder is not None
     with pytest.raises(LinkOpenError, match="at least 4 clock cycles"):
-        SimulatedLine(memory.decoder.folder, 2)
+        rtl_line(memory.decoder.folder, 2)
 
 
 def test_an_alias_that_is_a_file_is_left_alone(memory: Memory, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_an_alias_that_is_a_file_is_left_alone(memory: Memory, tmp_path: Path) -
     file = tmp_path / "port"
     file.write_text("precious")
     with pytest.raises(LinkOpenError, match="is not a symbolic link"):
-        SimulatedPort(SimulatedLine(memory.decoder.folder, 4), file)
+        SimulatedPort(rtl_line(memory.decoder.folder, 4), file)
     assert file.read_text() == "precious"
 
 

@@ -12,9 +12,9 @@ from hdl.boards.bitstream import Bitstream, build_bitstream
 from hdl.boards.board import Board, boards, find_board
 from hdl.boards.report import report_text, summary, write_bitstream
 from hdl.compile.manifest import DecoderFolder
-from hdl.compile.samples import sample_decoders
 from hdl.errors import BoardError, BuildError, ToolMissingError
 from hdl.synth import toolbox
+from tests.bridge.memory import sampled_memory
 
 BUILD_TIMEOUT_S = 1500
 ECP5_PREAMBLE = b"\xff\xff\xbd\xb3"
@@ -26,9 +26,11 @@ ICE40_PREAMBLE = b"\x7e\xaa\x99\x7e"
 
 
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> DecoderFolder:
-    """Repetition code d=3, three rounds, by table."""
-    return sample_decoders(tmp_path_factory.mktemp("decoders"))["table"]()
+def decoder() -> DecoderFolder:
+    """Repetition code d=3, three rounds, by table: the one whose gates are simulated as well."""
+    folder = sampled_memory(num_shots=1, seed=1).decoder.folder
+    assert folder is not None
+    return folder
 
 
 def needs(*tools: str) -> None:
@@ -46,6 +48,7 @@ def board_folder(folder: Path, **changes: object) -> Path:
         "family": "ecp5",
         "device": ["--25k"],
         "top": "a_top",
+        "pins": {"clock": "clk", "receive": "rx", "transmit": "tx"},
         "sources": ["a_top.sv"],
         "constraints": "pins.lpf",
         "clocks": [{"mhz": 25, "baud": 1_000_000}],

@@ -18,21 +18,29 @@ PROBE = Path(__file__).with_name("probe.cpp")
 LIBRARY_NAME = "decoder.so"
 BUILD_TIMEOUT_S = 1800.0
 VERILATOR_FLAGS = ("--cc", "--prefix", "Vtop", *VERILATOR_SPEED_FLAGS)
-COMPILER_FLAGS = ("-O3", "-fPIC", "-std=gnu++17")
-MAKE = ("make", "-f", "Vtop.mk", "-j2", "OPT_FAST=-O3")
+COMPILER_FLAGS = ("-fPIC", "-std=gnu++17")
+HARNESS_FLAGS = ("-O3", *COMPILER_FLAGS)
+MAKE = ("make", "-f", "Vtop.mk", "-j2", "OPT_GLOBAL=-O3", "OPT_SLOW=-O0")
+"""Global is Verilator's runtime; slow is what runs once, when a design is made."""
 OBJECTS = "obj"
 RUNTIME_NAME = "libverilated.a"
 
 
 @dataclass(frozen=True)
 class Design:
-    """What goes into a library: RTL and the C++ that clocks it. `name` is for messages."""
+    """What goes into a library: RTL and the C++ that clocks it.
+
+    Attributes:
+        name: for messages.
+        optimisation: of the compiler; a netlist compiles for minutes with all of it.
+    """
 
     name: str
     top: str
     sources: Sequence[Path]
     parameters: Mapping[str, int]
     harness: Path
+    optimisation: str = "-O3"
 
 
 def decoder_design(decoder: DecoderFolder) -> Design:
@@ -63,7 +71,7 @@ def build_library(design: Design, trace: str | None = None) -> Path:
     key = {
         "link": "verilated",
         "top": design.top,
-        "flags": [*flags, *COMPILER_FLAGS],
+        "flags": [*flags, *HARNESS_FLAGS, *MAKE, design.optimisation],
         "tool": simulator_version("verilator"),
         "sources": [*design.sources, design.harness, HARNESS],
     }
@@ -88,7 +96,8 @@ def _verilate(design: Design, flags: Sequence[str], folder: Path, environment: M
     sources = [str(source) for source in design.sources]
     command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / OBJECTS), *sources]
     _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, design.name)
-    _run([*MAKE, "Vtop__ALL.a"], folder / OBJECTS, environment, design.name)
+    make = [*MAKE, f"OPT_FAST={design.optimisation}", "Vtop__ALL.a"]
+    _run(make, folder / OBJECTS, environment, design.name)
 
 
 def _runtime(objects: Path, environment: Mapping[str, str], trace: str | None) -> Path:
@@ -111,7 +120,7 @@ def _link_library(design: Design, folder: Path, environment: Mapping[str, str], 
     include = Path(environment["VERILATOR_ROOT"]) / "include"
     objects = folder / OBJECTS
     trace_flags = {"vcd": ["-DVM_TRACE=1"], "fst": ["-DVM_TRACE=1", "-DVM_TRACE_FST=1"]}.get(trace or "", [])
-    command = ["g++", *COMPILER_FLAGS, *trace_flags, "-shared", f"-I{objects}", f"-I{include}", f"-I{include}/vltstd"]
+    command = ["g++", *HARNESS_FLAGS, *trace_flags, "-shared", f"-I{objects}", f"-I{include}", f"-I{include}/vltstd"]
     command += [
         str(design.harness),
         str(objects / "Vtop__ALL.a"),

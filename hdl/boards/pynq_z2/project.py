@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from hdl.boards.pynq_z2 import design
-from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
+from hdl.compile.manifest import DATA_FIELDS, MANIFEST_NAME, DecoderFolder
 from hdl.errors import ManifestError
 from hdl.registers import map as map_module
 from hdl.registers.map import FIELDS
@@ -53,7 +53,7 @@ def fill_project(decoder: DecoderFolder, folder: Path) -> None:
     sources = [_copied(decoder, source, folder) for source in decoder.sources]
     (folder / WRAPPER.name).write_text(wrapper_source(decoder), encoding="utf-8")
     sources.append(WRAPPER.name)
-    left_out = {"top", "sources", "parameters", "error_model", "table", "weights"}
+    left_out = {"top", "sources", "parameters", *DATA_FIELDS}
     manifest = decoder.manifest.model_dump(exclude=left_out, exclude_none=True)
     manifest |= {"top": design.TOP, "sources": sources}
     (folder / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
