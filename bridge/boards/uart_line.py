@@ -28,7 +28,11 @@ class Run:
 
 
 class SimulatedLine:
-    """The line to one simulated board, powered on when this is made."""
+    """The line to one simulated board, powered on when this is made.
+
+    Attributes:
+        clocks_per_bit: clock cycles of a bit.
+    """
 
     def __init__(self, design: Design, clocks_per_bit: int) -> None:
         """Build (first time) and power on; see `rtl_line` and `gates_line`.
@@ -36,6 +40,7 @@ class SimulatedLine:
         Raises:
             LinkOpenError: the design does not compile; with the remedy.
         """
+        self.clocks_per_bit = clocks_per_bit
         try:
             library = build_library(design)
         except HdlError as error:

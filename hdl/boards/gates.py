@@ -39,8 +39,8 @@ def gate_sources(bitstream: Bitstream) -> list[Path]:
         run_tool(
             "yosys",
             ["-q", "-p", f"read_json {NETLIST}; write_verilog -noattr {HIERARCHY}; design -reset; "
-             f"read_verilog {HIERARCHY} {CELLS}; hierarchy -top {board.top}; proc; flatten; opt_expr; "
-             f"opt_clean -purge; write_verilog -noattr {GATES}"],
+             f"read_verilog {HIERARCHY} {CELLS}; hierarchy -top {board.top}; proc; flatten; setundef -zero; "
+             f"opt_expr; opt_clean -purge; write_verilog -noattr {GATES}"],
             folder,
         )  # fmt: skip
 

@@ -24,6 +24,12 @@ def board(
     clocks_per_bit: Annotated[
         int, typer.Option(help="--uart: clock cycles of a bit; fewer simulate faster.", min=4, max=4096)
     ] = 16,
+    gates: Annotated[
+        str | None,
+        typer.Option(
+            help="--uart: simulate the gates of this board's bitstream (ulx3s, hx8k, or a folder), not the RTL; slow."
+        ),
+    ] = None,
     address: Annotated[
         str, typer.Option(help="--pynq: IP address to serve on, or unix:PATH; the port is PYNQ.remote's, 7967.")
     ] = "127.0.0.1",
@@ -67,4 +73,4 @@ def board(
     if pynq:
         serve_pynq(settings, backend, TwinChoice(url, email, password), address, simulator, overlay)
         return
-    serve_uart(settings, backend, TwinChoice(url, email, password), port, clocks_per_bit)
+    serve_uart(settings, backend, TwinChoice(url, email, password), port, clocks_per_bit, gates)

@@ -84,7 +84,8 @@ def test_board_outside_the_package_is_a_folder(tmp_path: Path) -> None:
     [
         ({"family": "stratix"}, "family 'stratix' is not known; expected one of ecp5, ice40"),
         ({"top": None}, "top: Field required"),
-        ({"pins": 3}, "pins: Extra inputs"),
+        ({"colour": 3}, "colour: Extra inputs"),
+        ({"pins": {"clock": "clk"}}, "pins.receive: Field required"),
         ({"constraints": "other.lpf"}, "names 'other.lpf', but there is no file"),
         ({"clocks": [{"mhz": 25, "baud": 3_000_000}]}, "3000000 baud cannot be made from 25 MHz"),
         ({"clocks": [{"mhz": 10, "baud": 5_000_000}]}, "4 clock cycles or more"),
