@@ -219,6 +219,46 @@ def test_a_whole_frame_that_is_no_message_is_an_error() -> None:
         sender.deliver([shot(1)], 60)
 
 
+class SlowBoard(Board):
+    """A board at the end of a slow line, which moves a clock of its own."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self.num_sent = 0
+        self._byte_s = 1 / bytes_per_s
+        self._line_free_s = 0.0
+        self._ready: deque[tuple[float, bytes]] = deque()
+
+    def write(self, data: bytes) -> None:
+        self.num_sent += len(data)
+        self._line_free_s = max(self._line_free_s, self.now_s) + len(data) * self._byte_s
+        super().write(data)
+        for answer in self._answers:
+            after_s = max(self._line_free_s, self._ready[-1][0] if self._ready else 0)
+            self._ready.append((after_s + len(answer) * self._byte_s, answer))
+        self._answers.clear()
+
+    def read(self, timeout_s: float) -> bytes:
+        if self._ready and self._ready[0][0] <= self.now_s + timeout_s:
+            at_s, answer = self._ready.popleft()
+            self.now_s = max(self.now_s, at_s)
+            return answer
+        self.now_s += timeout_s
+        return b""
+
+
+@pytest.mark.parametrize("bytes_per_s", [50, 400, 100_000])
+def test_a_slow_line_is_not_filled_with_questions(bytes_per_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = SlowBoard(bytes_per_s)
+    monkeypatch.setattr("bridge.links.uart.delivery.time.monotonic", lambda: board.now_s)
+    shots = [shot(tag) for tag in range(100)]
+    sender = delivery(board)
+    check(sender.deliver(shots, 1e4), 100)
+    assert sender.repeats == 0
+    assert board.num_sent < 1.2 * sum(len(frame(item.words.astype("<u4").tobytes())) for item in shots)
+
+
 class RegisterBoard(Board):
     """Answers every READ with a value of its own; the first `num_lost` values of SCRATCH are lost on the way back."""
 

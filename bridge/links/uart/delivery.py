@@ -3,7 +3,8 @@
 What was lost is known by order alone, never by a clock: frames arrive in the order in which they were sent, and a
 decoder answers in that order. So an answer proves that everything sent before it was answered earlier, or lost on the
 way there or back; only that is sent again, and its first answer can no longer come. Where nothing follows that would be
-answered, a probe does: a READ of the ID register, which passes through the decoder like a shot.
+answered, a probe does: a READ of the ID register, which passes through the decoder like a shot. How soon it is asked
+again follows the time that the last one took, so that a slow line is not filled with questions.
 """
 
 import secrets
@@ -68,6 +69,8 @@ class Delivery:
         self._sequence = 0
         self._next_tag = secrets.randbelow(TAG_MODULUS)  # what still answers another program is not taken for a probe
         self._probes: OrderedDict[int, int] = OrderedDict()  # tag -> sequence
+        self._asked_s: dict[int, float] = {}  # tag of a probe -> when
+        self._round_trip_s = 0.0
         self._shots: OrderedDict[int, Pending] = OrderedDict()  # tag -> shot, in the order of their sequences
         self._other: Pending | None = None
         self._lost: deque[Pending] = deque()
@@ -100,7 +103,7 @@ class Delivery:
         self._is_clean = False
         end = time.monotonic() + deadline_s
         waiting = deque(Pending(index, item) for index, item in enumerate(items))
-        silence = Silence(self._silent_s)
+        silence = Silence(self._silent_s, self._round_trip_s)
         while waiting or self._shots or self._lost or self._other is not None:
             self._send_what_fits(waiting)
             if not waiting and not self._lost and not self._is_probed():
@@ -119,10 +122,11 @@ class Delivery:
         self._shots.clear()
         self._lost.clear()
         self._probes.clear()
+        self._asked_s.clear()
         self._other = None
         self._line.write(DELIMITER)  # ends whatever the board has seen of a frame that broke off
         self._probe()
-        silence = Silence(self._silent_s)
+        silence = Silence(self._silent_s, self._round_trip_s)
         while self._probes:
             self._listen(silence)
         self._is_clean = True
@@ -177,16 +181,20 @@ class Delivery:
             self._answered[pending.index] = []
         else:
             pending.probe_tag = self._new_tag(pending.item.tag)
-            self._probes[pending.probe_tag] = pending.sequence
+            self._expect(pending.probe_tag, pending.sequence)
             self._other = pending
             words += _probe_words(pending.probe_tag).astype("<u4").tobytes()
         self._line.write(frame(words))
 
     def _probe(self) -> int:
         tag = self._new_tag()
-        self._probes[tag] = self._count()
+        self._expect(tag, self._count())
         self._line.write(frame(_probe_words(tag).astype("<u4").tobytes()))
         return tag
+
+    def _expect(self, probe_tag: int, sequence: int) -> None:
+        self._probes[probe_tag] = sequence
+        self._asked_s[probe_tag] = time.monotonic()
 
     def _is_probed(self) -> bool:
         """Whether a probe follows everything that is under way."""
@@ -211,7 +219,7 @@ class Delivery:
         end = time.monotonic() + silence.wait_s
         while (left_s := end - time.monotonic()) > 0:
             if self._take(self._line.read(left_s)):
-                silence.broken()
+                silence.broken(self._round_trip_s)
                 return
         if silence.is_over():
             raise LinkLostError(
@@ -267,6 +275,7 @@ class Delivery:
 
     def _accept_probe(self, tag: int) -> None:
         sequence = self._probes.pop(tag)
+        self._round_trip_s = time.monotonic() - self._asked_s.pop(tag)
         if self._other is not None and self._other.probe_tag == tag:
             self._answered[self._other.index] = list(self._other.answers)
             self._other = None
@@ -281,7 +290,8 @@ class Delivery:
             self._lost.append(self._other)
             self._other = None
         while self._probes and next(iter(self._probes.values())) < sequence:
-            self._probes.popitem(last=False)
+            tag, _ = self._probes.popitem(last=False)
+            del self._asked_s[tag]
 
 
 def _probe_words(tag: int) -> Words:
