@@ -40,7 +40,7 @@ def _serve(data_dir: str, num_workers: int, told: Any) -> None:
         num_workers=num_workers,
         log_level="error",
     )
-    serve(settings, port=0, ready=told.put)
+    serve(settings, port=0, ready=lambda port, _first_admin: told.put(port))
 
 
 @contextmanager
