@@ -16,13 +16,14 @@ from bridge.sweep.journal import Journal, read_journal
 from bridge.sweep.memories import Memory, memory_from
 from bridge.sweep.package import DecoderPackage
 from bridge.sweep.plan import MemorySpec, SweepPlan
-from bridge.sweep.points import Point
+from bridge.sweep.points import FACTS, Point
 
 PLAN_FILE = "sweep.yaml"
 POINTS_FILE = "points.json"
 JOURNAL_FILE = "batches.journal"
 LOCK_FILE = ".lock"
 MEMORIES, DECODERS = "memories", "decoders"
+_OTHER_VERSION = "read it with that version, or go on with the run to write it anew (qtwin bench --run)"
 
 
 class RunFolder:
@@ -69,7 +70,10 @@ class RunFolder:
     def memory_by_id(self, memory_id: str) -> Memory:
         """A memory of this run; raises LoopError."""
         for file in (self.path / MEMORIES).glob(f"{memory_id}*.json"):
-            return memory_from(json.loads(file.read_text(encoding="utf-8")))
+            try:
+                return memory_from(json.loads(file.read_text(encoding="utf-8")))
+            except (KeyError, TypeError, ValueError) as error:
+                raise LoopError(f"{file} is damaged or of another version of qtwin; {_OTHER_VERSION}") from error
         raise LoopError(f"{self.path} has no memory {memory_id}: the folder is not whole")
 
     def save_memory(self, memory: Memory) -> None:
@@ -85,12 +89,14 @@ class RunFolder:
         write_json(self.path / POINTS_FILE, {"points": described})
 
     def points(self) -> list[dict[str, Any]]:
-        """What the points are; raises LoopError when this is no run of `qtwin bench`."""
+        """What the points are; raises LoopError when this is no run of `qtwin bench`, or one of another version."""
         try:
             content = json.loads((self.path / POINTS_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise LoopError(f"{self.path} is not the folder of a sweep (no {POINTS_FILE}): {error}") from error
-        points: list[dict[str, Any]] = content["points"]
+        points: Any = content.get("points") if isinstance(content, dict) else None
+        if not isinstance(points, list) or not all(isinstance(each, dict) and each.keys() >= FACTS for each in points):
+            raise LoopError(f"{self.path / POINTS_FILE} was written by another version of qtwin; {_OTHER_VERSION}")
         return points
 
     def decoder(self, point: Mapping[str, Any]) -> str:

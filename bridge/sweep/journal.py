@@ -66,7 +66,7 @@ def read_journal(file: Path) -> tuple[list[BatchResult], int]:
     """Batches of a journal, and the length of its whole lines in bytes.
 
     Raises:
-        LoopError: it cannot be read, is no journal, or is damaged before its last line.
+        LoopError: it cannot be read, is no journal, is damaged before its last line, or is another version's.
     """
     try:
         lines = file.read_bytes().splitlines(keepends=True)
@@ -78,11 +78,19 @@ def read_journal(file: Path) -> tuple[list[BatchResult], int]:
         content = _content(line)
         if content is None and number == len(lines):
             break  # the process was stopped while it wrote this one
-        if content is None or (number == 1) != (content.get("format") == FORMAT):
+        if content is None or (number == 1) != ("format" in content):
             raise LoopError(f"{file}, line {number}: not a line of a sweep's journal; restore it, or start a new run")
         whole_bytes += len(line)
-        if number > 1:
-            batches.append(_batch(content))
+        try:
+            if number > 1:
+                batches.append(_batch(content))
+            elif content["format"] != FORMAT:
+                raise ValueError(f"it is a {content['format']!r}, not a {FORMAT!r}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise LoopError(
+                f"{file}, line {number}, was written by another version of qtwin ({error}); "
+                "read it with that version, or start a new run"
+            ) from error
     return batches, whole_bytes
 
 

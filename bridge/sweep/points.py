@@ -17,6 +17,12 @@ from bridge.sweep.package import DecoderPackage, pack
 from bridge.sweep.plan import LINK_OF_DECODER, SweepPlan
 
 SEED_BYTES = 8
+FACTS = frozenset({
+    "point_id", "memory_id", "circuit_id", "decoder_id", "asked", "name", "version", "clock_mhz", "seed",
+    "batch_shots", "max_shots", "max_errors", "deadline_ns", "round_time_ns",
+    "code", "d", "r", "basis", "noise", "backend", "decoder", "link",
+})  # fmt: skip
+"""What `Point.describe` says of every point."""
 
 
 @dataclass(frozen=True)

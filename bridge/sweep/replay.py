@@ -13,7 +13,7 @@ from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LoopError
 from bridge.identity import greet_decoder
 from bridge.links import make_link, trace_link, waveform_format
-from bridge.links.base import Deadlines, OpenedLink
+from bridge.links.base import Deadlines, Link, OpenedLink
 from bridge.problem import DecodingProblem
 from bridge.software_decoders import MatchingDecoder
 from bridge.sweep.batch import BatchResult
@@ -21,8 +21,10 @@ from bridge.sweep.folder import RunFolder
 from bridge.sweep.points import batch_of
 from bridge.sweep.sampling import ShotSampler
 from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
-from qds1 import split_frames
+from qds1 import split_frames, words_for_bits
 from qds1.shots import Words
+
+TRACE_LINK = "verilated"
 
 
 @dataclass(frozen=True)
@@ -134,18 +136,35 @@ def _check_archive(counted: BatchResult, within: int, words: Words) -> None:
 def _send(
     link_name: str, decoder: Decoder, problem: DecodingProblem, words: Words, trace_folder: Path | None, name: str
 ) -> tuple[Words, Path | None]:
-    """The answer; with a trace folder over a link that records."""
-    deadlines, trace_file = Deadlines(), None
+    """The answer; with a trace folder the shot also goes through the same RTL in Verilator, which records it."""
+    deadlines = Deadlines()
     if trace_folder is None:
-        made = make_link(link_name, decoder, problem, deadlines)
-    else:
-        if link_name != "verilated":
-            raise LoopError(f"--trace records in Verilator, over the link verilated; the link here is {link_name}")
-        trace_folder.mkdir(parents=True, exist_ok=True)
-        trace_file = trace_folder / f"shot_{name}.{waveform_format()}"
-        made = trace_link(decoder, deadlines, trace_file, problem)
-    with OpenedLink(made) as opened:
+        return _answer(make_link(link_name, decoder, problem, deadlines), decoder, problem, words), None
+    if decoder.folder is None:
+        raise LoopError(f"the decoder {decoder.name} is software: there is no waveform to record")
+    trace_folder.mkdir(parents=True, exist_ok=True)
+    trace_file = trace_folder / f"shot_{name}.{waveform_format()}"
+    recorded = _answer(trace_link(decoder, deadlines, trace_file, problem), decoder, problem, words)
+    if link_name == TRACE_LINK:
+        return recorded, trace_file
+    answer = _answer(make_link(link_name, decoder, problem, deadlines), decoder, problem, words)
+    num_compared = 1 + words_for_bits(problem.graph.num_observables)  # header and flips: latencies may differ
+    ours, theirs = (split_frames(each, problem.graph.num_observables)[0] for each in (answer, recorded))
+    if not np.array_equal(ours[:num_compared], theirs[:num_compared]):
+        raise LoopError(
+            f"{link_name} answered {_hex(answer)}, the same RTL in Verilator {_hex(recorded)}; is another decoder "
+            f"behind {link_name}? The waveform of Verilator's answer is {trace_file}"
+        )
+    return answer, trace_file
+
+
+def _answer(link: Link, decoder: Decoder, problem: DecodingProblem, words: Words) -> Words:
+    with OpenedLink(link) as opened:
         greet_decoder(opened.link, decoder)
         if not problem.layout.takes_raw_outcomes:
             opened.link.write_register(Address.CONTROL, CONTROL_INPUT_MODE.set(CONTROL_ENABLE.set(0, 1), 1))
-        return opened.link.exchange(words, 1), trace_file
+        return opened.link.exchange(words, 1)
+
+
+def _hex(words: Words) -> str:
+    return " ".join(f"{word:08x}" for word in words.tolist())

@@ -112,7 +112,9 @@ def replay(
         typer.Option(help="Its point: a point_id or the beginning of one; needed where there are several."),
     ] = None,
     link: Annotated[str | None, typer.Option(help="Link to send it over; default: the one of the run.")] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Record the waveform, in Verilator.")] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Record the waveform: of the same RTL in Verilator, whatever the link.")
+    ] = False,
     output: Annotated[Path, typer.Option(help="Folder of the waveform.")] = Path(),
 ) -> None:
     """Send one shot of a run through a decoder again, and show what went in and what came back."""

@@ -131,10 +131,11 @@ def test_replay_sends_a_failing_shot_again_over_another_link(qtwin: Qtwin) -> No
         assert "wrong" in done.stdout
         assert "the same" in done.stdout
         assert f"{shot['words'][-1]:08x}" in done.stdout
-    traced = run(qtwin, "replay", "run", str(shot["shot"]), "--trace", "--output", "waves")
-    assert traced.exit_code == 0, traced.stderr
-    (waveform,) = (qtwin.folder / "waves").iterdir()
-    assert waveform.stat().st_size > 1000
+    for link in ("verilated", "software", "cocotb:verilator"):
+        traced = run(qtwin, "replay", "run", str(shot["shot"]), "--link", link, "--trace", "--output", f"waves-{link}")
+        assert traced.exit_code == 0, traced.stderr
+        (waveform,) = (qtwin.folder / f"waves-{link}").iterdir()
+        assert waveform.stat().st_size > 1000
     assert run(qtwin, "replay", "run", "1", "--point", "zz").exit_code == 1
 
 

@@ -1,6 +1,7 @@
 """Plans, seeds, batches, the journal and the coordinator, without a twin and without processes."""
 
 import json
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bridge.sweep.coordinator import run_points
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.journal import read_journal
 from bridge.sweep.plan import plan_of, rounds_of
-from bridge.sweep.points import Point
+from bridge.sweep.points import FACTS, Point
 from bridge.sweep.results import CSV_FILE, Recorder
 from bridge.sweep.sampling import ShotSampler
 from bridge.sweep.totals import Totals
@@ -157,6 +158,45 @@ def test_journal_damaged_in_the_middle_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"".join(lines))
     with pytest.raises(LoopError, match="line 2"):
         read_journal(file)
+
+
+def journal_line(content: dict[str, Any]) -> bytes:
+    text = json.dumps(content).encode()
+    return f"{zlib.crc32(text):08x} ".encode() + text + b"\n"
+
+
+@pytest.mark.parametrize("changed", ["field more", "field less", "format"])
+def test_journal_of_another_version_is_refused(tmp_path: Path, changed: str) -> None:
+    counted(tmp_path, [repetition_point()])
+    file = tmp_path / "batches.journal"
+    lines = file.read_bytes().splitlines(keepends=True)
+    content = json.loads(lines[1][9:])
+    if changed == "format":
+        lines[0] = journal_line({"format": "qtwin sweep journal 99"})
+    elif changed == "field more":
+        lines[1] = journal_line({**content, "mood": "good"})
+    else:
+        lines[1] = journal_line({name: value for name, value in content.items() if name != "cycles"})
+    file.write_bytes(b"".join(lines))
+    with pytest.raises(LoopError, match="another version of qtwin"):
+        read_journal(file)
+
+
+def test_points_and_memories_of_another_version_are_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    point = repetition_point()
+    run.save_points([point])
+    run.save_memory(point.memory)
+    assert point.describe().keys() >= FACTS
+    assert run.memory_by_id(point.memory.memory_id) == point.memory
+    (memory_file,) = (tmp_path / "memories").iterdir()
+    memory_file.write_text('{"spec": {}}')
+    with pytest.raises(LoopError, match="another version of qtwin"):
+        run.memory_by_id(point.memory.memory_id)
+    for content in ("[]", '{"dots": []}', '{"points": [{"point_id": "0"}]}'):
+        (tmp_path / "points.json").write_text(content)
+        with pytest.raises(LoopError, match="another version of qtwin"):
+            run.points()
 
 
 def test_one_run_folder_takes_one_sweep_at_a_time(tmp_path: Path) -> None:
