@@ -1,9 +1,11 @@
 """Worker processes and Dask workers that are killed in the middle: no result is lost, none is counted twice."""
 
+import gc
 import os
 import signal
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,15 @@ from tests.bridge.sweep.cluster import START_S, dask_cluster
 from tests.bridge.sweep.points import repetition_point, without_times
 
 KILL_AFTER = 4
+
+
+@pytest.fixture
+def distributed() -> Iterator[Any]:
+    """Dask's library. Its client leaves sockets to a scheduler that died to the garbage collector."""
+    yield pytest.importorskip("distributed", reason="the dask extra is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 class KillsAWorker:
@@ -137,8 +148,7 @@ def test_closing_gives_up_what_is_under_way() -> None:
             outcome.result(START_S)
 
 
-def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
+def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(distributed: Any, tmp_path: Path) -> None:
     with dask_cluster(tmp_path, 4) as cluster:
         with distributed.Client(cluster.address, set_as_default=False) as client:
             client.wait_for_workers(4, timeout=START_S)
@@ -148,8 +158,8 @@ def test_four_dask_workers_with_one_killed_count_as_an_undisturbed_run(tmp_path:
     assert found == undisturbed(tmp_path / "undisturbed")
 
 
+@pytest.mark.usefixtures("distributed")
 def test_scheduler_that_dies_is_a_clear_error_and_the_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="the dask extra is not installed")
     with dask_cluster(tmp_path, 1) as cluster:
         watcher = KillsAWorker(lambda: cluster.scheduler.pid)
         with pytest.raises(WorkersError, match=f"the Dask scheduler at {cluster.address} went away"):
@@ -158,7 +168,7 @@ def test_scheduler_that_dies_is_a_clear_error_and_the_sweep_goes_on_where_it_was
     assert run(tmp_path / "cut", ThreadExecutor(), Undisturbed()) == undisturbed(tmp_path / "undisturbed")
 
 
+@pytest.mark.usefixtures("distributed")
 def test_scheduler_that_is_not_there_is_a_clear_error() -> None:
-    pytest.importorskip("distributed", reason="the dask extra is not installed")
     with pytest.raises(LoopError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         DaskExecutor("tcp://127.0.0.1:9")
