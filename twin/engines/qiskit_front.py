@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm2
-from qiskit.circuit import Delay, IfElseOp
+from qiskit.circuit import Delay, Gate, IfElseOp
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
@@ -31,7 +31,8 @@ _POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
 def parse_qasm(source: str, device: Device, limits: CircuitLimits) -> QuantumCircuit:
     """OpenQASM 2.0 to a circuit; legacy gates (sx, p, u, ...) are known without a definition.
 
-    `opaque delay(t) q;` declares Qiskit's delay, a wait of t times the device's `dt_ns`.
+    `opaque delay(t) q;` declares Qiskit's delay, a wait of t times the device's `dt_ns`; any other opaque gate may be
+    declared, and not used.
 
     Raises:
         CircuitError: with line and column.
@@ -115,7 +116,7 @@ def _append_action(circuit: QuantumCircuit, gates: dict[str, Any], action: dict[
 
 
 def _check_expansion(circuit: QuantumCircuit, limits: CircuitLimits) -> None:
-    """Count elementary gates without expanding: every definition is looked at once."""
+    """Count elementary gates without expanding: every definition is looked at once. Refuses opaque ones."""
     known: dict[str, int] = {}
     total = 0
     for item in circuit.data:
@@ -127,6 +128,8 @@ def _check_expansion(circuit: QuantumCircuit, limits: CircuitLimits) -> None:
 def _expanded_size(operation: Any, known: dict[str, int], limits: CircuitLimits) -> int:
     if operation.name in known:
         return known[operation.name]
+    if type(operation) is Gate:  # the parser's class for a gate that is declared, and never defined
+        raise CircuitError(f"the opaque gate {operation.name!r} has no definition to run")
     if isinstance(operation, IfElseOp):
         return sum(_expanded_size(item.operation, known, limits) for item in operation.params[0].data)
     is_custom = (type(operation).__module__ or "").startswith("qiskit.qasm2")

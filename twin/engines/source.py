@@ -10,9 +10,6 @@ from twin.engines.limits import CircuitLimits
 _COMMENT = re.compile(r"//[^\n]*")
 _INCLUDE = re.compile(r'\binclude\b\s*("[^"\n]*"|\'[^\'\n]*\'|[^;\n]{0,80})')
 _REGISTER = re.compile(r"\b(qreg|creg)\s+[A-Za-z_]\w*\s*\[\s*(\d{1,18})\s*\]")
-_NAME = r"[A-Za-z_]\w*"
-# Qiskit's delay is the one opaque gate that has a meaning.
-_OPAQUE = re.compile(rf"\bopaque\b(?!\s+delay\s*\(\s*{_NAME}\s*\)\s*{_NAME}\s*;)")
 _NEGATIONS = re.compile(r"[-+^\s]{16,}")
 
 
@@ -42,9 +39,6 @@ def check_source(source: str, n_qubits: int, limits: CircuitLimits) -> str:
         if totals[kind] > most[kind]:
             bits = "qubits; the device has" if kind == "qreg" else "classical bits; at most are"
             raise _at(bare, match.start(), f"the circuit asks for {totals[kind]} {bits} {most[kind]}")
-    opaque = _OPAQUE.search(bare)
-    if opaque:
-        raise _at(bare, opaque.start(), "an opaque gate has no definition to run")
     _check_expressions(bare, limits)
     return bare
 
