@@ -38,8 +38,8 @@ def gate_sources(bitstream: Bitstream) -> list[Path]:
         (folder / WRAPPER).write_text(wrapper, encoding="utf-8")
         run_tool(
             "yosys",
-            ["-q", "-p", f"read_json {NETLIST}; write_verilog -noattr {HIERARCHY}; design -reset; "
-             f"read_verilog {HIERARCHY} {CELLS}; hierarchy -top {board.top}; proc; flatten; setundef -zero; "
+            ["-q", "-p", f"read_json {NETLIST}; setundef -zero; write_verilog -noattr {HIERARCHY}; design -reset; "
+             f"read_verilog {HIERARCHY} {CELLS}; hierarchy -top {board.top}; proc; flatten; "
              f"opt_expr; opt_clean -purge; write_verilog -noattr {GATES}"],
             folder,
         )  # fmt: skip
