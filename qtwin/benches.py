@@ -166,7 +166,8 @@ def _print_outcome(console: Console, outcome: SweepOutcome) -> None:
     """A table a memory, within 80 columns; the page has the rest."""
     for memory, found in groupby(outcome.summaries, key=memory_of):
         console.print(f"[bold]{memory}[/]", highlight=False)
-        table = Table("decoder", box=SIMPLE_HEAD, padding=(0, 1))
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+        table.add_column("decoder", overflow="fold")  # two decoders may differ in the end of their names only
         for name in ("errors", "a shot", "PyMatching", "cycles", "shots/s"):
             table.add_column(name, justify="right", no_wrap=True)
         for each in found:

@@ -24,7 +24,10 @@ class Cluster:
 
 @contextmanager
 def dask_cluster(folder: Path, num_workers: int) -> Iterator[Cluster]:
-    """Start a scheduler and workers; the workers may still be starting. Ended, gently or not, with the block."""
+    """Start a scheduler and workers; the workers may still be starting. Killed at the end of the block.
+
+    Not asked to end: a Dask worker that is asked may wait for its own tasks without end.
+    """
     file = folder / "scheduler.json"
     started = [_dask(folder, "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))]
     try:
@@ -36,13 +39,9 @@ def dask_cluster(folder: Path, num_workers: int) -> Iterator[Cluster]:
         yield cluster
     finally:
         for process in started:
-            process.terminate()
+            process.kill()
         for process in started:
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(STOP_S)
+            process.wait(STOP_S)
 
 
 def _dask(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
