@@ -18,6 +18,8 @@ from hdl.compile.layout import StreamLayout
 from hdl.errors import ErrorModelError
 
 BOUNDARY = -1
+MAX_OBSERVABLES = 62
+"""Masks of observables are signed words of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +131,18 @@ def decoding_graph(error_model: stim.DetectorErrorModel, layout: StreamLayout) -
         layout: where its detectors sit in the stream.
 
     Raises:
-        ErrorModelError: an error does not decompose into edges, no edge flips an observable, or the model has detectors
-            that the layout does not.
+        ErrorModelError: an error does not decompose into edges, no edge flips an observable, there are too many
+            observables, or the model has detectors that the layout does not.
     """
     if error_model.num_detectors > len(layout.detector_layer):
         raise ErrorModelError(
             f"the error model has {error_model.num_detectors} detectors, the stream {len(layout.detector_layer)}: they "
             "are of different memories"
+        )
+    if error_model.num_observables > MAX_OBSERVABLES:
+        raise ErrorModelError(
+            f"the error model has {error_model.num_observables} observables; at most {MAX_OBSERVABLES} can be decoded "
+            "together: split them into several models"
         )
     edges = _edges(error_model)
     component = _component(edges, error_model.num_detectors)

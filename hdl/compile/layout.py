@@ -13,18 +13,28 @@ from numpy.typing import NDArray
 from hdl.errors import ErrorModelError
 
 COORDINATE_TOLERANCE = 1e-6
+MAX_MESSAGE_BITS = 255 * 32
+"""Payload of a qds1 message."""
+MAX_DETECTORS, MAX_ERRORS = 1_000_000, 10_000_000
+"""Of a file; far more than any decoder holds, and few enough to be read."""
 
 
 def read_error_model(file: Path) -> stim.DetectorErrorModel:
-    """A detector error model in Stim's format; raises ErrorModelError for a file that is none."""
+    """A detector error model in Stim's format; raises ErrorModelError for a file that is none, or far too large."""
     try:
-        return stim.DetectorErrorModel(file.read_text(encoding="utf-8"))
+        model = stim.DetectorErrorModel(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ErrorModelError(f"cannot read the error model {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ErrorModelError(f"{file} is not text; expected a detector error model in Stim's format") from error
     except (ValueError, IndexError) as error:  # Stim raises the latter for an instruction that it does not know
         raise ErrorModelError(f"{file} is not a detector error model in Stim's format: {error}") from error
+    if model.num_detectors > MAX_DETECTORS or model.num_errors > MAX_ERRORS:
+        raise ErrorModelError(
+            f"{file} has {model.num_detectors:,} detectors and {model.num_errors:,} errors; at most {MAX_DETECTORS:,} "
+            f"and {MAX_ERRORS:,} can be compiled. For a long memory give a shorter one and a window"
+        )
+    return model
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,9 @@ class StreamLayout:
         data_parity: 0/1, shape (stabilizers, data qubits): the data qubits whose parity rebuilds each stabilizer
             from the final readout; a row of zeros for a stabilizer that the readout's basis does not determine.
         observable_data: 0/1, shape (observables, data qubits): the data qubits whose parity is each observable.
+
+    Raises:
+        ErrorModelError: a round or the readout does not fit into a message.
     """
 
     num_stabilizers: int
@@ -50,6 +63,14 @@ class StreamLayout:
     detector_bit: NDArray[np.int64]
     data_parity: NDArray[np.uint8]
     observable_data: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if max(self.num_stabilizers, self.num_data_qubits) > MAX_MESSAGE_BITS:
+            raise ErrorModelError(
+                f"a layer of {self.num_stabilizers} detectors and a readout of {self.num_data_qubits} qubits do not "
+                f"fit into messages, which hold {MAX_MESSAGE_BITS} bits; give the detectors coordinates whose last one "
+                "is the time"
+            )
 
     @property
     def num_layers(self) -> int:

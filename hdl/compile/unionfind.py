@@ -79,6 +79,8 @@ def core_source(fabric: Fabric, options: UnionFindOptions) -> str:
 
 def _head(fabric: Fabric, options: UnionFindOptions, rows: Sequence[Row]) -> str:
     kind = f"window of {options.window} layers" if options.window else "whole shots"
+    unused = ["phase", "shot_idle", *([] if any(row.kind == "inner" for row in rows) else ["member"])]
+    internals = ", ".join(unused)
     return f"""\
 // Decoder core: union-find, {kind}. Generated.
 // {fabric.num_vertices} vertices, {fabric.num_edges} edges in {len(rows)} rows.
@@ -105,7 +107,7 @@ module decoder_core (
   logic weight_shift, shot_idle;
   // Which of these a core reads depends on its loops and on whether its weights can be loaded.
   logic unused_internals;
-  assign unused_internals = ^{{phase, shot_idle}};
+  assign unused_internals = ^{{{internals}}};
 """
 
 
@@ -216,7 +218,7 @@ def _gathering(fabric: Fabric, rows: Sequence[Row]) -> str:
             seen["hit"].append(_at(here, members))
             for k in fabric.twisted:
                 twist = _literal(np.where(row.edge >= 0, fabric.twist[row.edge] >> k & 1, 0))
-                phases[k].append(_at(here, f"{members} & (phase[{k}*N+{there} +: {row.width}] ^ {twist})"))
+                phases[k].append(_at(here, f"{{{members} & (phase[{k}*N+{there} +: {row.width}] ^ {twist})}}"))
     lines = [_any_of(name, terms) for name, terms in seen.items()]
     lines += [_any_of(f"hit_phase[{k}*N +: N]", terms) for k, terms in phases.items()]
     return "\n".join([*lines, ""])

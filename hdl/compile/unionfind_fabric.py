@@ -20,6 +20,8 @@ FUTURE = -2
 MAX_WEIGHT_BITS = 6
 MAX_CYCLE_BUDGET = 0xFFFF
 MAX_CLASSES = 8
+LARGEST_PROB = 0.5 + 1e-9
+"""Errors of 1/2 that are merged may come out a rounding above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def build_fabric(graph: DecodingGraph, options: UnionFindOptions) -> Fabric:
     """Fabric of a whole shot, or of one window.
 
     Raises:
-        ErrorModelError: the memory is too short to take a window's bulk from, or boundaries flip too many masks.
+        ErrorModelError: the memory is too short to take a window's bulk from, boundaries flip too many masks, or an
+            error is likelier than not.
     """
     edges = _window_edges(graph, options.window) if options.window else _shot_edges(graph)
     layer, bit, rows = edges
@@ -152,6 +155,7 @@ def build_fabric(graph: DecodingGraph, options: UnionFindOptions) -> Fabric:
     u, v = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
     observables = np.array([row[2] for row in rows], dtype=np.int64)
     probability = np.array([row[3] for row in rows], dtype=np.float64)
+    _check_likely(u, v, probability)
     weight = np.log1p(-probability) - np.log(probability)
     potential = _potential(len(layer), u, v, observables)
     crossing = observables ^ potential[u] ^ np.where(v >= 0, potential[v], 0)
@@ -180,6 +184,17 @@ def build_fabric(graph: DecodingGraph, options: UnionFindOptions) -> Fabric:
         potential=potential,
         num_observables=graph.num_observables,
     )
+
+
+def _check_likely(u: NDArray[np.int64], v: NDArray[np.int64], probability: NDArray[np.float64]) -> None:
+    likely = np.flatnonzero(probability > LARGEST_PROB)
+    if likely.size:
+        edge = int(likely[0])
+        ends = f"vertices {u[edge]} and {v[edge]}" if v[edge] >= 0 else f"vertex {u[edge]} and the boundary"
+        raise ErrorModelError(
+            f"the edge between {ends} happens with probability {probability[edge]:g}: what is likelier than not would "
+            "need a negative weight, which a union-find core does not have; use a table, or correct the model"
+        )
 
 
 def _classes(boundary: NDArray[np.int64], twist: NDArray[np.int64]) -> tuple[int, ...]:
