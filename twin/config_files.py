@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import structlog
 import yaml
 
 from twin import clock
@@ -24,6 +25,7 @@ from twin.errors import (
     NotFoundError,
     ReadOnlyError,
     TooLargeError,
+    TwinError,
     UnavailableError,
 )
 from twin.settings import Settings, default_config_dir
@@ -32,6 +34,8 @@ from twin.store.config_versions import ConfigVersion
 from twin.store.database import Connection, Database
 from twin.store.events import Event
 from twin.telemetry.event_log import EventLog
+
+log = structlog.get_logger(__name__)
 
 MAX_FILE_BYTES = 2**20
 MAX_DEPTH = 3
@@ -50,7 +54,11 @@ class ConfigFile:
 
 
 class ConfigFiles:
-    """The configuration directory. The shipped one is never written: the first change copies it to the data."""
+    """The configuration directory. The shipped one is never written: the first change copies it to the data.
+
+    Over a shared database every replica has a directory of its own; what was written through any of them, the last
+    writer's, ends up in all.
+    """
 
     def __init__(
         self,
@@ -67,6 +75,7 @@ class ConfigFiles:
         self._event_log = event_log
         self._on_change = on_change
         self._lock = asyncio.Lock()
+        self._followed: dict[str, int] = {}
 
     @property
     def directory(self) -> Path:
@@ -120,6 +129,7 @@ class ConfigFiles:
             raise ReadOnlyError("the configuration is read-only here; run the twin locally to edit files")
         async with self._lock:
             self._locate(path)  # before anything else: a bad path is the first thing to tell
+            await self._follow()
             if not _is_known(path):
                 known = ", ".join(f"{folder}/" for folder in FOLDERS)
                 raise NotFoundError(f"{path!r} is no file that the twin reads; it reads {TOP_FILE} and {known}")
@@ -137,6 +147,35 @@ class ConfigFiles:
             self._on_change(catalog)
             self._event_log.notify()
             return version
+
+    async def follow(self) -> None:
+        """Take over what other replicas have written since the last call. Nothing to do without a shared database."""
+        async with self._lock:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        if not self._database.is_shared or not self.writable:
+            return
+        newest = await self._database.read(config_versions.newest_ids)
+        texts: dict[str, str] = {}
+        for path, version_id in newest.items():
+            if self._followed.get(path) != version_id:
+                content = await self._database.read(partial(config_versions.content, version_id=version_id))
+                if content is not None and content != self._current(path):
+                    texts[path] = content
+        self._followed = newest
+        if texts:
+            try:
+                await asyncio.to_thread(self._take, texts)
+            except (TwinError, OSError) as error:  # files of its own that do not fit, or a full disk
+                log.error("cannot follow the configuration of other replicas", files=sorted(texts), error=str(error))
+                return
+            self._on_change(self.catalog())
+
+    def _take(self, texts: Mapping[str, str]) -> None:
+        DeviceCatalog.load(self.directory, texts)
+        for path, content in texts.items():
+            self._replace(path, content)
 
     async def versions(self, path: str) -> list[ConfigVersion]:
         """The last versions of a file, newest first."""

@@ -90,6 +90,7 @@ async def open_parts(settings: Settings, database: Database, metrics: ServiceMet
         stack.push_async_callback(executor.close)
         await event_log.start()
         stack.push_async_callback(event_log.close)
+        await config.follow()
         await backends.start()
         stack.push_async_callback(queue.close)
         await queue.adopt([settings.replica])
@@ -117,6 +118,7 @@ async def _keep_lease(parts: Parts) -> None:
         try:
             now = clock.now()
             await database.write(partial(statements.beat, replica=settings.replica, now=now))
+            await parts.config.follow()
             alive = await database.read(partial(statements.live_replicas, since=now - settings.lease_s))
             dead = [owner async for owner in _others(database, settings.replica) if owner not in alive]
             if dead and (taken := await parts.jobs.adopt(dead)):

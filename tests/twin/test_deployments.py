@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -16,6 +17,7 @@ from tests.twin.conftest import BELL, EMAIL, PASSWORD, TwinProcess, settings_of,
 from twin.client import TwinApiError, TwinClient
 from twin.serve import TlsFiles, serve_in_thread
 
+SECRET = "shared secret, long enough for all"
 BACKEND = "ibm_jakarta_like"
 SURFACE: dict[str, Any] = {"code_family": "surface", "code_distance": 3, "seed": 3, "noise": {"uniform_prob": 0.02}}
 
@@ -71,6 +73,33 @@ def test_a_cluster_that_is_not_there_is_told(tmp_path: Path) -> None:
             client.submit_job(BACKEND, [BELL])
         assert refused.value.status == 429
         assert "no Dask scheduler answers" in str(refused.value)
+
+
+def test_configuration_written_through_one_replica_reaches_all(postgres_url: str, tmp_path: Path) -> None:
+    path = "noise/ibm_jakarta_like.yaml"
+
+    @contextlib.contextmanager
+    def replica(name: str) -> Iterator[TwinClient]:
+        settings = settings_of(
+            tmp_path / name, replica=name, database_url=postgres_url, lease_s=0.9, token_secret=SECRET
+        )
+        with serve_in_thread(settings) as url, TwinClient(url, EMAIL, PASSWORD) as client:
+            yield client
+
+    def t1_us(client: TwinClient) -> float:
+        value: float = client.telemetry_qubits(BACKEND)["qubits"][3]["t1_us"]
+        return value
+
+    with replica("left") as left, replica("right") as right:
+        first = left.config_content(path)
+        changed = left.update_config(path, first["content"].replace("t1_us: 112.677", "t1_us: 50.0"))
+        assert t1_us(left) == 50.0
+        assert right.config_content(path)["version"] == changed["version"] != first["version"]
+        assert t1_us(right) == 50.0
+        with replica("late") as late:
+            assert t1_us(late) == 50.0
+        right.restore_config(path, first["version"])
+        wait_until(lambda: t1_us(left) == 112.677, "the other replica follows by itself")
 
 
 @pytest.mark.slow

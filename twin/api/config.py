@@ -61,6 +61,7 @@ class ConfigVersions(BaseModel):
 
 @router.get("", response_model=ConfigList)
 async def list_files(parts: TheParts) -> dict[str, Any]:
+    await parts.config.follow()
     files = await asyncio.to_thread(parts.config.files)
     return {
         "files": [
@@ -78,6 +79,7 @@ async def list_files(parts: TheParts) -> dict[str, Any]:
 @router.get("/content", response_model=ConfigContent, responses=responses(404, 409, 422))
 async def content(path: FilePath, parts: TheParts) -> dict[str, Any]:
     """One file's text. Its version is a hash of it."""
+    await parts.config.follow()
     text, version = await asyncio.to_thread(parts.config.read, path)
     return {"path": path, "content": text, "version": version}
 

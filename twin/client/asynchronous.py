@@ -158,6 +158,8 @@ class AsyncTwinClient:
     config_files = _Method(calls.config_files)
     config_content = _Method(calls.config_content)
     update_config = _Method(calls.update_config)
+    config_versions = _Method(calls.config_versions)
+    restore_config = _Method(calls.restore_config)
 
     async def _token(self) -> str:
         if self._credentials.is_stale:

@@ -245,3 +245,11 @@ def config_content(path: str) -> Call[Json]:
 
 def update_config(path: str, content: str, version: str | None = None) -> Call[Json]:
     return Call("PUT", "/config/content", json={"path": path, "content": content, "version": version})
+
+
+def config_versions(path: str) -> Call[Json]:
+    return _get("/config/versions", path=path)
+
+
+def restore_config(path: str, version: str) -> Call[Json]:
+    return _post("/config/restore", {"path": path, "version": version})

@@ -166,6 +166,8 @@ class TwinClient:
     config_files = _Method(calls.config_files)
     config_content = _Method(calls.config_content)
     update_config = _Method(calls.update_config)
+    config_versions = _Method(calls.config_versions)
+    restore_config = _Method(calls.restore_config)
 
     def _token(self) -> str:
         if self._credentials.is_stale:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from twin.store.schema import config_versions
 
@@ -38,6 +38,21 @@ def add(connection: Connection, new: ConfigVersion, *, kept: int) -> None:
         .scalar_subquery()
     )
     connection.execute(delete(config_versions).where(columns.path == new.path, columns.version_id.not_in(newest)))
+
+
+def newest_ids(connection: Connection) -> dict[str, int]:
+    """Of every file that was ever written, the number of its newest version."""
+    columns = config_versions.c
+    rows = connection.execute(select(columns.path, func.max(columns.version_id)).group_by(columns.path))
+    return {row[0]: row[1] for row in rows}
+
+
+def content(connection: Connection, version_id: int) -> str | None:
+    """What a version holds; None when it was forgotten meanwhile."""
+    found: str | None = connection.scalar(
+        select(config_versions.c.content).where(config_versions.c.version_id == version_id)
+    )
+    return found
 
 
 def newest(connection: Connection, path: str, limit: int) -> list[ConfigVersion]:
