@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
@@ -76,6 +77,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_remote_parts(self) -> Self:
+        for url in self.upstreams:
+            if not re.fullmatch(r"https?://[^/\s]+/?", url):
+                raise ValueError(f"an upstream is the URL of a twin, such as http://127.0.0.1:8001; got {url!r}")
         if self.upstreams and self.api_key is None:
             raise ValueError("a gateway of its own process needs its twins' key: give all the same QTWIN_API_KEY")
         return self

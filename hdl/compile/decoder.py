@@ -102,7 +102,6 @@ def compile_decoder(
         "options": dict(emitted.options),
         "code": dict(code or {}),
     }
-    manifest_of(manifest, f"{output / MANIFEST_NAME}, as asked for,")  # before anything is written
     files: dict[str, str | bytes] = {
         **emitted.files,
         "decoder_pkg.sv": package_source(graph, emitted, clock_mhz),
@@ -168,9 +167,21 @@ def _rtl_names(core: CoreFiles) -> list[str]:
 
 
 def write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
-    """Write everything beside the target, then put it in place with one rename."""
+    """Write everything beside the target, then put it in place with one rename.
+
+    Raises:
+        ManifestError: `output` cannot be written, or holds something else, or the manifest does not do.
+    """
     if output.exists() and not (output / MANIFEST_NAME).is_file():
         raise ManifestError(f"{output} exists and is not a decoder folder; name a folder that does not exist yet")
+    manifest_of(yaml.safe_load(files[MANIFEST_NAME]), f"{output / MANIFEST_NAME}, as asked for,")
+    try:
+        _put_in_place(output, files, rtl)
+    except OSError as error:
+        raise ManifestError(f"cannot write {output}: {error.strerror}; name another folder") from error
+
+
+def _put_in_place(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
         new = Path(scratch) / "new"

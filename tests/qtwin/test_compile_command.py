@@ -102,3 +102,17 @@ def test_a_clock_that_cannot_be_leaves_no_folder(error_model: Path) -> None:
     assert code == 1
     assert "clock_mhz: Input should be greater than 0" in output
     assert not (error_model.parent / "decoder").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("bad name", "name: String should match pattern"), ("file/x", "cannot write file/x: ")]
+)
+def test_decoder_that_cannot_be_written_leaves_nothing(
+    name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("where a folder should be")
+    done = CliRunner().invoke(app, ["decoder", "new", name], env={"COLUMNS": "300"})
+    assert done.exit_code == 1
+    assert reason in " ".join(done.output.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

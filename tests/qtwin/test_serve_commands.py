@@ -122,6 +122,12 @@ def test_what_cannot_be_served_is_said_once(
     assert "Traceback" not in errors
 
 
+def test_gateway_in_front_of_no_url_is_refused(tmp_path: Path) -> None:
+    code, _, errors = qtwin("gateway", "--upstream", "twin:8001", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert code == 1
+    assert "an upstream is the URL of a twin, such as http://127.0.0.1:8001; got 'twin:8001'" in errors
+
+
 def test_gateway_without_its_twins_key_names_the_variable(tmp_path: Path) -> None:
     code, _, errors = qtwin(*GATEWAY, "--data-dir", str(tmp_path / "data"), QTWIN_API_KEY="")
     assert code == 1
