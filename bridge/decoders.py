@@ -50,7 +50,7 @@ class Decoder:
     @property
     def options(self) -> UnionFindOptions | None:
         """Choices of a compiled union-find core."""
-        return None if self.folder is None else _core_options(self.folder)
+        return None if self.folder is None else core_options(self.folder)
 
     def num_frames(self, num_layers: int) -> int:
         """How many FRAMEs come before the CORRECTION of a shot of so many layers of detection events."""
@@ -132,7 +132,8 @@ def hash_for(graph: DecodingGraph, options: UnionFindOptions | None) -> int:
     return window_hash(graph, options) if options and options.window else graph.graph_hash
 
 
-def _core_options(folder: DecoderFolder) -> UnionFindOptions | None:
+def core_options(folder: DecoderFolder) -> UnionFindOptions | None:
+    """Choices of a compiled union-find core; None for any other decoder."""
     manifest = folder.manifest
     return UnionFindOptions(**manifest.options) if manifest.core == "union-find" else None
 
@@ -143,7 +144,7 @@ def _software_form(folder: DecoderFolder, problem: DecodingProblem) -> Callable[
     if manifest.table is not None:
         table = np.load(folder.file(manifest.table))
         return lambda: TableDecoder(problem, table)
-    options = _core_options(folder)
+    options = core_options(folder)
     if options is not None:
         weight = None if manifest.weights is None else np.load(folder.file(manifest.weights))
         return partial(union_find_decoder, problem.graph, options, weight)
@@ -169,7 +170,7 @@ def _check_fit(folder: DecoderFolder, problem: DecodingProblem) -> None:
         "num_data_qubits": (manifest.num_data_qubits, layout.num_data_qubits),
         "num_observables": (manifest.num_observables, problem.graph.num_observables),
     }
-    options = _core_options(folder)
+    options = core_options(folder)
     if not (options and options.window):
         facts["rounds"] = (manifest.rounds, layout.rounds)
     if manifest.graph_hash is not None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.probe import Observation
-from qds1 import Kind, Message, split_header, unpack_bits
+from qds1 import Kind, Message, Status, split_header, unpack_bits
 from qds1.shots import Bits, Words
 
 
@@ -33,7 +33,7 @@ class Answers:
         return [message.kind.name for message in self.messages]
 
     def contents(self) -> list[tuple[str, int, tuple[int, ...]]]:
-        """Kind, tag and payload without the latency: what must not depend on timing."""
+        """Kind, tag and payload without the latency and the flag of a stalled input: what must not depend on timing."""
         return [(m.kind.name, m.tag, _timeless(m)) for m in self.messages]
 
     def corrections(self, num_bits: int) -> Bits:
@@ -79,4 +79,4 @@ def take_apart(observation: Observation, payload_words: int) -> Answers:
 def _timeless(message: Message) -> tuple[int, ...]:
     if message.kind != Kind.CORRECTION:
         return message.payload
-    return (*message.payload[:-2], message.payload[-1])
+    return (*message.payload[:-2], message.payload[-1] & ~int(Status.STALLED))

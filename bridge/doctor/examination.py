@@ -93,7 +93,7 @@ def examine(
 def identity(patient: Patient) -> Finding:
     """Whether the registers say what the bridge asks for before a run."""
     check = "tells who it is"
-    asked = patient.problem.graph.graph_hash
+    asked = patient.graph_hash
     try:
         found = {name: patient.bench.read_register(Address[name]) for name in ("ID", "GRAPH_HASH")}
     except RegisterError as error:

@@ -7,6 +7,7 @@ import pymatching
 
 from bridge.codec import Dialect
 from bridge.crafting import ShotCrafter
+from bridge.decoders import core_options, hash_for
 from bridge.doctor.answers import Answers, take_apart
 from bridge.probe import Bench, Observation, Plan
 from bridge.problem import DecodingProblem
@@ -37,6 +38,7 @@ class Patient:
         self.bench = bench
         self.manifest = decoder.manifest
         self.problem = problem
+        self.graph_hash = hash_for(problem.graph, core_options(decoder))
         self.dialect = Dialect(decoder, problem)
         self.crafter = ShotCrafter(problem)
         self._matching = pymatching.Matching.from_detector_error_model(problem.error_model)

@@ -98,7 +98,7 @@ def test_dropped_shots_are_counted(
     assert finding.data["missing"] == [999, 1999, 2999, 3999]
 
 
-@pytest.mark.parametrize("name", ["table", "union-find", "union-find:3"])
+@pytest.mark.parametrize("name", ["table", "union-find", "union-find:3", "union-find:window=2,commit=1"])
 def test_compiled_decoders_are_healthy(name: str, surface: Memory) -> None:
     decoder = find_decoder(name, surface[1])
     assert decoder.folder is not None
