@@ -227,7 +227,7 @@ def _move_chunk(
     twin: TwinClient, stream: SessionStream, line: RecoveringLink, setup: Setup, settings: LoopSettings
 ) -> None:
     tally = setup.tally
-    shots = _next_shots(stream, tally, settings)
+    shots = _next_shots(stream, setup, settings)
     started = time.perf_counter()
     answers = line.exchange(shots)
     elapsed_s = time.perf_counter() - started
@@ -263,8 +263,12 @@ def _adaptive_result(twin: TwinClient, setup: Setup, settings: LoopSettings) -> 
     return setup.adaptation.result(fresh)
 
 
-def _next_shots(stream: SessionStream, tally: Tally, settings: LoopSettings) -> Words:
+def _next_shots(stream: SessionStream, setup: Setup, settings: LoopSettings) -> Words:
+    """The next chunk; an adaptive run's ends where its weights are to be renewed."""
+    tally = setup.tally
     wanted = min(settings.chunk_shots, settings.shots - tally.num_shots)
+    if setup.adaptation is not None:
+        wanted = min(wanted, setup.adaptation.num_left)
     words = stream.next_shots(wanted, tally.num_shots)
     if words.size == 0 or words.size % tally.words_per_shot:
         raise LoopError(

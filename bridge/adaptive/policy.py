@@ -116,9 +116,14 @@ class Adaptation:
         return self._event_bytes + 2 * self._problem.graph.num_observables
 
     @property
+    def num_left(self) -> int:
+        """Shots before the next renewal."""
+        return max(0, self._settings.interval_shots - self._num_seen)
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to renew the weights."""
-        return self._num_seen >= self._settings.interval_shots
+        return self.num_left == 0
 
     def renew(self, link: Link) -> None:
         """Give the decoder behind the link the weights of the estimated probabilities."""

@@ -89,7 +89,7 @@ def test_adaptive_run_renews_the_weights_and_tells_the_twin(qtwin: Qtwin) -> Non
         before = client.telemetry_loop(backend)["count"]
         outcome = qtwin.loop(
             *("--adaptive", "--compare-fresh", "--decoder", "union-find:loadable", "--backend", backend),
-            *("--shots", "6000", "--renew-every", "1000", "--chunk", "500"),
+            *("--shots", "6000", "--renew-every", "1000", "--chunk", "300"),
         )
         assert outcome.code == 0, outcome.errors
         assert outcome.result is not None
@@ -98,6 +98,7 @@ def test_adaptive_run_renews_the_weights_and_tells_the_twin(qtwin: Qtwin) -> Non
         assert client.controller_state(backend)["overrides"]["policy"]["gate_error"] == 1
     assert adaptive["logical_errors"] == outcome.result["qec_metrics"]["logical_errors"]
     assert adaptive["renewals"] >= 1
+    assert [stretch["num_shots"] for stretch in adaptive["stretches"]] == [1000] * 6
     assert {"stale_errors", "fresh_errors", "won_back"} <= adaptive.keys()
     assert (report_of(qtwin.folder) / "adaptive.png").exists()
 
