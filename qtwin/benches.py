@@ -204,20 +204,21 @@ def compare_once(
 
 
 def _print_comparison(console: Console, comparison: Comparison) -> None:
-    table = Table("memory", "decoders", "same shots", "wrong", "only first / second", "p-value", "p99", "verdict")
+    """A heading and a line a pair, whole within 80 columns: this is read in the logs of CI."""
     for pair in comparison.pairs:
-        latencies = [f"{value:.0f}" if value is not None else "-" for value in pair.p99_cycles]
+        console.print(f"{pair.memory}: {pair.decoders}", markup=False, highlight=False, soft_wrap=True)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
+        for name in ("same shots", "wrong", "only first / second", "p-value", "p99", "verdict"):
+            table.add_column(name, no_wrap=True)
         table.add_row(
-            pair.memory,
-            pair.decoders,
             f"{pair.shots:,}",
             f"{pair.errors[0]:,} / {pair.errors[1]:,}",
             f"{pair.only_first:,} / {pair.only_second:,}",
             f"{pair.p_value:.2g}",
-            " / ".join(latencies),
+            " / ".join("-" if value is None else f"{value:.0f}" for value in pair.p99_cycles),
             pair.verdict,
         )
-    console.print(table)
+        console.print(table)
     for line in comparison.notes:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("regression" if comparison.is_regression else "no regression")
