@@ -219,7 +219,7 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
             pair.verdict,
         )
         console.print(table)
-    for line in comparison.notes:
+    for line in (*comparison.failed, *comparison.notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("regression" if comparison.is_regression else "no regression")
 

@@ -40,21 +40,30 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every pair of two runs. notes: what could not be compared, in words."""
+    """Every pair of two runs.
+
+    Attributes:
+        failed: points of the second run that came to no end, and why, in words.
+        notes: what could not be compared, in words.
+    """
 
     pairs: Sequence[Pair]
     alpha: float
+    failed: Sequence[str]
     notes: Sequence[str]
 
     @property
     def is_regression(self) -> bool:
-        """Whether the second run is worse, or slower, anywhere."""
-        return any(part in (WORSE, SLOWER) for pair in self.pairs for part in pair.verdict.split(", "))
+        """Whether the second run is worse, or slower, or failed, anywhere."""
+        return bool(self.failed) or any(
+            part in (WORSE, SLOWER) for pair in self.pairs for part in pair.verdict.split(", ")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         pairs = [asdict(pair) for pair in self.pairs]
-        return {"alpha": self.alpha, "regression": self.is_regression, "pairs": pairs, "notes": list(self.notes)}
+        said = {"failed": list(self.failed), "notes": list(self.notes)}
+        return {"alpha": self.alpha, "regression": self.is_regression, "pairs": pairs, **said}
 
 
 def compare_runs(
@@ -76,23 +85,37 @@ def compare_runs(
         LoopError: a folder is no run, or no point of one has the same shots as a point of the other.
     """
     ours, theirs = _with_batches(first), _with_batches(second)
-    pairs, notes = [], []
+    pairs, notes, matched = [], [], set()
     for point, batches in theirs:
         match = _match(point, [each for each, _ in theirs], [each for each, _ in ours])
-        label = f"{memory_of(point)}: {name_of(point)}"
+        label = _label(point)
         if match is None:
             notes.append(f"only in {second.path}: {label}")
             continue
+        matched.add(match["point_id"])
         before = next(found for each, found in ours if each is match)
         pair = _pair(match, before, point, batches)
-        if pair is None:
+        if pair is not None:
+            pairs.append(pair)
+        elif before and batches:
             notes.append(f"other shots in {first.path} (another seed, batch size or version of Stim): {label}")
         else:
-            pairs.append(pair)
-    if not pairs:
+            notes.append(f"no shots in {second.path if before else first.path}: {label}")
+    notes += [f"only in {first.path}: {_label(point)}" for point, _ in ours if point["point_id"] not in matched]
+    errors = second.errors()
+    failed = [
+        f"failed in {second.path}: {_label(point)}: {errors[point['point_id']]}"
+        for point, _ in theirs
+        if point["point_id"] in errors
+    ]
+    if not pairs and not failed:
         detail = f": {'; '.join(notes)}" if notes else ""
         raise LoopError(f"{first.path} and {second.path} have no shots in common{detail}")
-    return Comparison(_judged(pairs, alpha, latency_tolerance), alpha, notes)
+    return Comparison(_judged(pairs, alpha, latency_tolerance), alpha, failed, notes)
+
+
+def _label(point: Point) -> str:
+    return f"{memory_of(point)}: {name_of(point)}"
 
 
 def _with_batches(run: RunFolder) -> list[tuple[Point, list[BatchResult]]]:

@@ -21,6 +21,7 @@ from bridge.sweep.points import FACTS, Point
 PLAN_FILE = "sweep.yaml"
 POINTS_FILE = "points.json"
 JOURNAL_FILE = "batches.journal"
+SUMMARY_FILE = "summary.json"
 LOCK_FILE = ".lock"
 MEMORIES, DECODERS = "memories", "decoders"
 _OTHER_VERSION = "read it with that version, or go on with the run to write it anew (qtwin bench --run)"
@@ -98,6 +99,17 @@ class RunFolder:
         if not isinstance(points, list) or not all(isinstance(each, dict) and each.keys() >= FACTS for each in points):
             raise LoopError(f"{self.path / POINTS_FILE} was written by another version of qtwin; {_OTHER_VERSION}")
         return points
+
+    def errors(self) -> dict[str, str]:
+        """Why points of the last run could not go on, by point id; empty where it wrote no report."""
+        try:
+            content = json.loads((self.path / SUMMARY_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise LoopError(f"{self.path / SUMMARY_FILE} cannot be read: {error}; {_OTHER_VERSION}") from error
+        found: dict[str, str] = content.get("errors", {})
+        return found
 
     def decoder(self, point: Mapping[str, Any]) -> str:
         """What `find_decoder` opens the point's decoder by: its kept folder, or the software's name."""

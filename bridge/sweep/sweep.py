@@ -16,7 +16,7 @@ from bridge.sweep.area import areas
 from bridge.sweep.coordinator import SweepWatcher, run_points
 from bridge.sweep.dask_executor import DaskExecutor
 from bridge.sweep.executors import Executor, PoolExecutor, ThreadExecutor
-from bridge.sweep.folder import RunFolder
+from bridge.sweep.folder import SUMMARY_FILE, RunFolder
 from bridge.sweep.memories import Memory, fetch_memory
 from bridge.sweep.page import write_page
 from bridge.sweep.plan import MemorySpec, SweepPlan
@@ -25,7 +25,6 @@ from bridge.sweep.results import FAILING_FILE, PARQUET_FILE, Recorder, write_fai
 from bridge.sweep.totals import Totals, summary, totals_of
 from twin.client import TwinClient
 
-SUMMARY_FILE = "summary.json"
 AREA_FILE = "area.json"
 OpenTwin = Callable[[], AbstractContextManager[TwinClient]]
 BackendFor = Callable[[str, int], str]

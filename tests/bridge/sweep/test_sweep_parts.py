@@ -14,6 +14,7 @@ import stim
 
 from bridge.errors import BridgeError, LoopError
 from bridge.sweep.batch import BatchResult, run_batch
+from bridge.sweep.compare import compare_runs
 from bridge.sweep.coordinator import run_points
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.journal import read_journal
@@ -21,6 +22,7 @@ from bridge.sweep.plan import plan_of, rounds_of
 from bridge.sweep.points import FACTS, Point
 from bridge.sweep.results import CSV_FILE, Recorder
 from bridge.sweep.sampling import ShotSampler
+from bridge.sweep.sweep import write_results
 from bridge.sweep.totals import Totals
 from tests.bridge.sweep.points import ShuffledExecutor, repetition_memory, repetition_point, without_times
 
@@ -214,6 +216,25 @@ def test_point_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     assert states[good.point_id].error is None
     assert states[good.point_id].totals.counts["errors"] >= 100
     assert len(watcher.errors) == 1
+
+
+def test_point_that_failed_is_a_regression_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    good, other = repetition_point(), repetition_point("sinter:vacuous")
+    bad = repetition_point("sinter:tests.bridge.sweep.strange:decoders:short")
+    runs = {name: RunFolder(tmp_path / name) for name in ("before", "after")}
+    counted(runs["before"].path, [good, other])
+    counted(runs["after"].path, [good, bad])
+    runs["after"].save_memory(good.memory)
+    runs["after"].save_plan(plan_of({}, "the test"))
+    write_results(runs["after"], {bad.point_id: LoopError("died")})
+    found = compare_runs(runs["before"], runs["after"], alpha=0.01)
+    assert [pair.verdict for pair in found.pairs] == ["no difference"]
+    assert found.is_regression
+    assert len(found.failed) == 1
+    assert found.failed[0].endswith("died")
+    assert sum("only in" in note and "before" in note and "vacuous" in note for note in found.notes) == 1
+    write_results(runs["after"], {})
+    assert not compare_runs(runs["before"], runs["after"], alpha=0.01).is_regression
 
 
 def test_csv_is_what_sinter_reads_and_adds_up(tmp_path: Path) -> None:
