@@ -7,7 +7,7 @@ import contextlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,9 +15,10 @@ import structlog
 
 from twin import clock
 from twin.device.device import SchedulerSettings
-from twin.errors import BusyError, ConflictError, GoneError, NotFoundError, TwinError
+from twin.errors import ConflictError, GoneError, NotFoundError, TwinError
 from twin.jobs import transitions
 from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
+from twin.jobs.lines import Lines
 from twin.jobs.model import (
     CANCELLED,
     COMPLETED,
@@ -29,7 +30,6 @@ from twin.jobs.model import (
     RunOutcome,
     RunTask,
 )
-from twin.jobs.order import FairOrder
 from twin.store import events, jobs
 from twin.store.database import Connection, Database, IntegrityError
 from twin.store.events import Event
@@ -40,7 +40,6 @@ log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED_JOBS = 4096
 MAX_REMEMBERED_RESULT_BYTES = 64 * 2**10
-RETRY_AFTER_S = 1.0
 
 
 class TaskSource(Protocol):
@@ -57,21 +56,11 @@ class TaskSource(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """A job in memory: its row, and its request while it has not ended, its result when it is small."""
+    """A job in memory: its row, its request while it has not ended, its result when it is small."""
 
     row: JobRow
     request: JobRequest | None = None
     result: bytes | None = None
-    due_at: float = 0.0
-
-
-@dataclass(slots=True)
-class Line:
-    """One backend's waiting and running jobs."""
-
-    order: FairOrder = field(default_factory=FairOrder)
-    running: set[str] = field(default_factory=set)
-    wakes_at: float = 0.0
 
 
 class JobQueue:
@@ -95,7 +84,7 @@ class JobQueue:
         self._replica = replica
         self._max_attempts = max_attempts
         self._on_end = on_end
-        self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._lines = Lines(source.scheduler)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -112,11 +101,6 @@ class JobQueue:
         """
         if key is not None and (known := await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key))):
             return _same_request(known, request_hash)
-        line = self._lines.setdefault(request.backend_id, Line())
-        scheduler = self._source.scheduler(request.backend_id)
-        limit = scheduler.max_queued_jobs
-        if len(line.order) >= limit:
-            raise BusyError(f"the queue of {request.backend_id!r} is full ({limit} jobs wait)", RETRY_AFTER_S)
         row = JobRow(
             job_id=secrets.token_hex(12),
             backend_id=request.backend_id,
@@ -130,17 +114,17 @@ class JobQueue:
             request_hash=request_hash,
             created_at=clock.now(),
         )
-        line.order.add(_turn(scheduler, user_id), row.job_id)  # before the commit: the limit holds for all at once
+        self._lines.join(row.backend_id, user_id, row.job_id, limited=True)  # first: the limit holds for all at once
         try:
             await self._database.write(partial(transitions.add, row=row, request=request))
         except IntegrityError:
-            line.order.remove(row.job_id)
+            self._lines.leave(row.backend_id, row.job_id)
             known = await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key or ""))
             if known is None:
                 raise
             return _same_request(known, request_hash)
         except BaseException:
-            line.order.remove(row.job_id)
+            self._lines.leave(row.backend_id, row.job_id)
             raise
         self._event_log.notify()
         self._take(row, request)
@@ -181,8 +165,7 @@ class JobQueue:
 
     def queue_position(self, row: JobRow) -> int | None:
         """1 for the backend's next job; None for one that does not wait."""
-        line = self._lines.get(row.backend_id)
-        return line.order.position(row.job_id) if line is not None and row.status == QUEUED else None
+        return self._lines.position(row.backend_id, row.job_id) if row.status == QUEUED else None
 
     async def cancel(self, job_id: str) -> JobRow:
         """Cancel a queued job. Raises ConflictError for one that runs or is over."""
@@ -194,8 +177,7 @@ class JobQueue:
             row = await self.get(job_id)
             raise ConflictError(f"job {job_id} is {row.status}; only a queued job can be cancelled")
         self._event_log.notify()
-        if (line := self._lines.get(row.backend_id)) is not None:
-            line.order.remove(job_id)
+        self._lines.leave(row.backend_id, job_id)
         row = replace(row, status=CANCELLED, ended_at=ended_at)
         self._settle(row, None)
         return row
@@ -220,12 +202,10 @@ class JobQueue:
         return merged
 
     def num_waiting(self, backend_id: str) -> int:
-        line = self._lines.get(backend_id)
-        return len(line.order) if line else 0
+        return self._lines.num_waiting(backend_id)
 
     def num_running(self, backend_id: str) -> int:
-        line = self._lines.get(backend_id)
-        return len(line.running) if line else 0
+        return self._lines.num_running(backend_id)
 
     # -- after a start, and at the end
 
@@ -234,8 +214,7 @@ class JobQueue:
         taken = await self._database.write(partial(jobs.claim_open, new_owner=self._replica, dead_owners=dead_owners))
         for stored, body in taken:
             row = replace(stored, owner=self._replica, status=QUEUED)
-            turn = _turn(self._source.scheduler(row.backend_id), row.user_id)
-            self._lines.setdefault(row.backend_id, Line()).order.add(turn, row.job_id)
+            self._lines.join(row.backend_id, row.user_id, row.job_id, limited=False)
             self._take(row, JobRequest.from_json(body))
         return len(taken)
 
@@ -252,42 +231,34 @@ class JobQueue:
     # -- running
 
     def _take(self, row: JobRow, request: JobRequest) -> None:
-        delay_s = self._source.scheduler(row.backend_id).queue_delay_s
-        self._jobs[row.job_id] = Job(row, request, due_at=row.created_at + delay_s)
+        self._jobs[row.job_id] = Job(row, request)
+        self._lines.ready(row.backend_id, row.job_id, row.created_at)
         self._dispatch()
 
     def _dispatch(self) -> None:
         """Start jobs while there are free slots; backends take turns too."""
         while not self._closed and len(self._tasks) < self._executor.num_slots:
-            job = self._next_due()
-            if job is None:
+            job_id = self._lines.take(clock.now())
+            if job_id is None:
+                self._wake_when_due()
                 return
-            line = self._lines[job.row.backend_id]
-            line.order.pop()
-            line.running.add(job.row.job_id)
-            self._lines.move_to_end(job.row.backend_id)
-            task = asyncio.create_task(self._run(job), name=f"job-{job.row.job_id}")
+            job = self._jobs[job_id]
+            task = asyncio.create_task(self._run(job), name=f"job-{job_id}")
             self._tasks.add(task)
-            task.add_done_callback(partial(self._release, line, job.row.job_id))
+            task.add_done_callback(partial(self._release, job.row.backend_id, job_id))
 
-    def _next_due(self) -> Job | None:
-        now, next_due = clock.now(), None
-        for backend_id, line in self._lines.items():
-            job = self._jobs.get(line.order.peek() or "")
-            if job is None or len(line.running) >= self._source.scheduler(backend_id).max_running_jobs:
-                continue
-            if job.due_at <= now:
-                return job
-            next_due = min(next_due or job.due_at, job.due_at)
-        if next_due is not None:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(next_due - now, self._dispatch)
-        return None
+    def _wake_when_due(self) -> None:
+        due_at = self._lines.next_due_at()
+        if due_at is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        wait_s = max(0.0, due_at - clock.now())
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._dispatch)
 
-    def _release(self, line: Line, job_id: str, task: asyncio.Task[None]) -> None:
+    def _release(self, backend_id: str, job_id: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        line.running.discard(job_id)
+        self._lines.ended(backend_id, job_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a job's task failed", job_id=job_id, error=repr(error))
         self._dispatch()
@@ -361,10 +332,6 @@ class JobQueue:
 
     async def _find(self, function: Callable[[Connection], JobRow | None]) -> JobRow | None:
         return await self._database.read(function)
-
-
-def _turn(scheduler: SchedulerSettings, user_id: str) -> str:
-    return user_id if scheduler.order == "fair" else ""
 
 
 def _same_request(known: JobRow, request_hash: str) -> JobRow:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 import qds1
 from twin.device.device import Device
 from twin.device.snapshot import NoiseSnapshot
+from twin.qec import answers
 from twin.qec.corrections import (
     CorrectionKind,
     correction_array,
@@ -25,8 +26,6 @@ from twin.qec.lockstep import Lockstep, RoundResult
 from twin.qec.memory import Memory
 from twin.qec.spec import SessionSpec
 from twin.qec.whole_shots import WholeShots
-
-MAX_LISTED_SHOTS = 4096
 
 Words = NDArray[np.uint32]
 JournalEntry = dict[str, Any]
@@ -57,51 +56,19 @@ class LiveSession:
 
     def info(self) -> dict[str, Any]:
         """The answer to its creation, without the session's id."""
-        code, spec = self.memory.code, self.spec
-        snapshot = self._snapshot_source()
-        return {
-            **self._common(),
-            "noise": {"uniform_prob": spec.uniform_prob} if spec.noise else {"source": "device"},
-            "layout": self.memory.layout,
-            "num_stabilizers": code.num_stabilizers,
-            "num_data_qubits": code.num_data_qubits,
-            "num_observables": 1,
-            "round_time_ns": self.memory.noisy(snapshot).round_ns,
-            "snapshot_id": snapshot.snapshot_id,
-            "stabilizers": [
-                {
-                    "index": each.index,
-                    "type": each.type,
-                    "coordinates": list(each.coordinates),
-                    "data_qubits": list(each.data_qubits),
-                }
-                for each in code.stabilizers
-            ],
-            "observables": [{"index": 0, "data_qubits": list(code.observable)}],
-        }
+        return {**self._facts(), **answers.description(self.spec, self.memory, self._snapshot_source())}
 
     def status(self) -> dict[str, Any]:
         """Where it stands."""
         return {
-            **self._common(),
+            **self._facts(),
             "shots_delivered": self._whole.delivered if self._whole else 0,
             "stats": {"corrections_received": self.corrections_received},
         }
 
-    def _common(self) -> dict[str, Any]:
-        spec = self.spec
-        return {
-            "backend_id": spec.backend_id,
-            "code_family": spec.code_family,
-            "code_distance": spec.code_distance,
-            "basis": spec.basis,
-            "rounds": spec.rounds,
-            "shots": spec.shots,
-            "seed": spec.seed,
-            "job_id": spec.job_id,
-            "status": "active" if self._ended is None else "ended",
-            "current_round": self._lockstep.rounds_done if self._lockstep else 0,
-        }
+    def _facts(self) -> dict[str, Any]:
+        rounds_done = self._lockstep.rounds_done if self._lockstep else 0
+        return answers.facts(self.spec, ended=self.ended, current_round=rounds_done)
 
     @property
     def ended(self) -> bool:
@@ -243,27 +210,9 @@ class LiveSession:
         """Read the data qubits if that has not been done, judge every shot, and end. Again: the same answer."""
         if self._ended is None:
             run = self._lockstep or self._whole
-            self._ended = self._judged(run)
+            self._ended = answers.verdict(self.spec, self.memory, run, self.corrections_received)
             self._note("end")
         return self._ended
-
-    def _judged(self, run: Lockstep | WholeShots | None) -> dict[str, Any]:
-        verdict = run.judge() if run else None
-        data_bits = verdict.data_bits if verdict else np.zeros((0, self.memory.code.num_data_qubits), np.uint8)
-        listed = data_bits[:MAX_LISTED_SHOTS] if len(data_bits) <= MAX_LISTED_SHOTS else data_bits[:0]
-        words = qds1.pack_bits(listed)
-        single = self.spec.shots == 1 and len(words) == 1
-        return {
-            "status": "ended",
-            "total_rounds": run.rounds_done if run else 0,
-            "shots": self.spec.shots,
-            "judged_shots": len(verdict.raw_parity) if verdict else 0,
-            "logical_errors": int(verdict.errors.sum()) if verdict else 0,
-            "raw_logical_errors": int(verdict.raw_parity.sum()) if verdict else 0,
-            "stats": {"corrections_received": self.corrections_received},
-            "meas_data_packed": int(words[0, 0]) if single else words[:, 0].tolist(),
-            "meas_data_words": words[0].tolist() if single else words.tolist(),
-        }
 
     def take_journal(self) -> list[JournalEntry]:
         """What happened since the last call, as JSON; all entries in order rebuild the session with `restore`."""
