@@ -11,6 +11,8 @@ from hdl.errors import ManifestError
 MANIFEST_NAME = "decoder.yaml"
 PROTOCOL = "qds1/1"
 STREAM_PROTOCOL = "stream/1"
+MAX_CLOCK_MHZ = 2000.0
+"""The constant ClockHz is a signed word of 32 bits."""
 DATA_FIELDS = ("error_model", "table", "weights")
 """Fields of the manifest that name a file besides the RTL."""
 
@@ -79,7 +81,7 @@ class Manifest(BaseModel):
     top: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")
     sources: tuple[str, ...] = Field(min_length=1)
     parameters: dict[str, int] = {}
-    clock_mhz: float = Field(gt=0, default=100.0)
+    clock_mhz: float = Field(gt=0, le=MAX_CLOCK_MHZ, default=100.0)
     core: str = "user"
     corrections: Literal["observables", "data_qubits"] = "observables"
     stream: StreamFormat | None = None

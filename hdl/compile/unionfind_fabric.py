@@ -19,6 +19,7 @@ FUTURE = -2
 """`Edges.end` of an edge that leaves a window towards layers not seen yet."""
 MAX_WEIGHT_BITS = 6
 MAX_CYCLE_BUDGET = 0xFFFF
+MAX_FIFO_LAYERS = 1 << 16
 MAX_CLASSES = 8
 LARGEST_PROB = 0.5 + 1e-9
 """Errors of 1/2 that are merged may come out a rounding above it."""
@@ -52,8 +53,12 @@ class UnionFindOptions:
             raise ErrorModelError(f"a window of {self.window} layers cannot commit {self.commit_layers} of them")
         if not 0 <= self.cycle_budget <= MAX_CYCLE_BUDGET:
             raise ErrorModelError(f"cycle_budget is {self.cycle_budget}; expected 0 to {MAX_CYCLE_BUDGET}")
-        if self.fifo_layers & (self.fifo_layers - 1) or self.fifo_layers < 0:
-            raise ErrorModelError(f"fifo_layers is {self.fifo_layers}; expected a power of two")
+        if self.fifo_layers and (
+            self.fifo_layers & (self.fifo_layers - 1) or not 2 <= self.fifo_layers <= MAX_FIFO_LAYERS
+        ):
+            raise ErrorModelError(
+                f"fifo_layers is {self.fifo_layers}; expected a power of two from 2 to {MAX_FIFO_LAYERS}"
+            )
 
     @property
     def commit_layers(self) -> int:

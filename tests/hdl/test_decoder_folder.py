@@ -84,6 +84,7 @@ def test_failed_compilation_leaves_nothing(tmp_path: Path) -> None:
     [
         ({"protocol": "qds9/1"}, "speaks qds1/1"),
         ({"clock_mhz": -1}, "clock_mhz"),
+        ({"clock_mhz": 5000}, "clock_mhz"),
         ({"top": "no good"}, "top"),
         ({"sources": []}, "sources"),
         ({"table": "gone.npy"}, "table names 'gone.npy'"),

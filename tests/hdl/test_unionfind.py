@@ -189,7 +189,8 @@ def test_a_window_needs_a_bulk() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"weight_bits": 0}, {"window": 4, "commit": 4}, {"cycle_budget": 1 << 16}, {"fifo_layers": 3}]
+    "wrong",
+    [{"weight_bits": 0}, {"window": 4, "commit": 4}, {"cycle_budget": 1 << 16}, {"fifo_layers": 3}, {"fifo_layers": 1}],
 )
 def test_options_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(ErrorModelError):
