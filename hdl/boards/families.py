@@ -16,6 +16,8 @@ class Family:
         packer: tool that writes the bitstream; takes PLACED, the bitstream's name and `packer_options`.
         suffix: of the bitstream.
         simulation: Yosys' models of the cells, files of its data folder.
+        unflattened: cells that the simulator is given as they are modelled there: Yosys makes of their memories what
+            Verilator does not take.
         cells: cells of nextpnr's utilisation worth a line in the report, by what they are called there.
     """
 
@@ -27,6 +29,7 @@ class Family:
     packer_options: tuple[str, ...]
     suffix: str
     simulation: tuple[str, ...]
+    unflattened: tuple[str, ...]
     cells: dict[str, str]
 
     @property
@@ -45,6 +48,7 @@ FAMILIES = {
         packer_options=("--compress",),
         suffix=".bit",
         simulation=("ecp5/common_sim.vh", "ecp5/ccu2c_sim.vh"),
+        unflattened=(),
         cells={
             "LUT4": "TRELLIS_COMB",
             "flip-flops": "TRELLIS_FF",
@@ -61,6 +65,7 @@ FAMILIES = {
         packer_options=(),
         suffix=".bin",
         simulation=("ice40/cells_sim.v",),
+        unflattened=("SB_RAM40_4K",),
         cells={"logic cells": "ICESTORM_LC", "block RAM (4 kbit)": "ICESTORM_RAM", "PLL": "ICESTORM_PLL"},
     ),
 }

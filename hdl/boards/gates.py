@@ -1,6 +1,7 @@
 """A bitstream's netlist as Verilog that a simulator takes: the gates that Yosys made, with its models of the cells."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from hdl.boards.bitstream import Bitstream
@@ -12,7 +13,7 @@ from hdl.synth.toolbox import copy_sources, run_tool, tool_version, yosys_share
 MODELS = Path(__file__).resolve().parent / "cells"
 """Models of ours, a file for a family, of the cells that Yosys has as black boxes only."""
 TOP = "gates_top"
-CELLS, HIERARCHY, GATES, WRAPPER = "cells.v", "hierarchy.v", "gates.v", "gates_top.sv"
+CELLS, WHOLE, HIERARCHY, GATES, WRAPPER = "cells.v", "whole.v", "hierarchy.v", "gates.v", "gates_top.sv"
 
 
 def gate_sources(bitstream: Bitstream) -> list[Path]:
@@ -27,14 +28,15 @@ def gate_sources(bitstream: Bitstream) -> list[Path]:
     """
     board = bitstream.board.file
     models = [MODELS / f"{board.family}.sv"] if (MODELS / f"{board.family}.sv").is_file() else []
-    cells = "".join(
-        _plain((yosys_share() / name).read_text(encoding="utf-8")) for name in FAMILIES[board.family].simulation
-    )
+    family = FAMILIES[board.family]
+    text = "".join((yosys_share() / name).read_text(encoding="utf-8") for name in family.simulation)
+    cells, whole = _plain(text, family.unflattened)
     wrapper = _wrapper(board.top, board.pins)
 
     def build(folder: Path) -> None:
         copy_sources([bitstream.folder / NETLIST], folder)
         (folder / CELLS).write_text(cells, encoding="utf-8")
+        (folder / WHOLE).write_text(whole, encoding="utf-8")
         (folder / WRAPPER).write_text(wrapper, encoding="utf-8")
         run_tool(
             "yosys",
@@ -47,18 +49,25 @@ def gate_sources(bitstream: Bitstream) -> list[Path]:
     key = {
         "for": "gates",
         "netlist": bitstream.folder / NETLIST,
-        "cells": cells,
+        "cells": [cells, whole],
         "wrapper": wrapper,
         "tool": tool_version("yosys"),
         "builder": Path(__file__),
     }
     folder = cached_build(key, build)
-    return [*models, folder / GATES, folder / WRAPPER]
+    return [*models, folder / WHOLE, folder / GATES, folder / WRAPPER]
 
 
-def _plain(text: str) -> str:
-    """Models without what keeps Yosys from flattening them, and without the files for its own mapping they include."""
-    return re.sub(r"\(\*.*?\*\)|^`include.*$", "", text, flags=re.MULTILINE)
+def _plain(text: str, unflattened: Sequence[str]) -> tuple[str, str]:
+    """Models to be flattened, and those that are not, with the macros at the top of the file.
+
+    Attributes keep Yosys from flattening, and the files that are included are for its own mapping: both go.
+    """
+    text = re.sub(r"\(\*.*?\*\)|^`include.*$", "", text, flags=re.MULTILINE)
+    macros = re.split(r"^module\b", text, maxsplit=1, flags=re.MULTILINE)[0]
+    wanted = "|".join(unflattened) or "(?!)"
+    pattern = re.compile(rf"^module (?:{wanted})\b.*?^endmodule", flags=re.MULTILINE | re.DOTALL)
+    return pattern.sub("", text), "\n".join([macros, *pattern.findall(text), ""])
 
 
 def _wrapper(top: str, pins: Pins) -> str:
