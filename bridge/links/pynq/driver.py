@@ -5,17 +5,17 @@ first, as pynq wants it; the link does so by itself.
 """
 
 import time
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from pynq import DefaultIP, allocate
 
+from bridge.answers import second_answer, tags_of_answers
 from bridge.errors import DecoderSilentError, LinkError, ProtocolError
 from bridge.links.base import Words
 from hdl.boards.pynq_z2 import design
 from hdl.registers.map import Address
-from qds1 import Kind, correction_words, split_header
+from qds1 import correction_words
 
 DMA_RESET = 1 << 2
 SMALLEST_BUFFER_WORDS = 1024
@@ -108,14 +108,12 @@ class DecoderBoard:
                 return np.zeros(0, dtype=np.uint32)
             self._wait(self.dma.recvchannel, deadline)
         except (RuntimeError, TimeoutError) as error:
-            tags = self._stop(receiving)
-            if (twice := next((tag for tag, after in pairwise(tags) if tag == after), None)) is not None:
-                raise ProtocolError(
-                    f"the decoder gave another CORRECTION for tag {twice} after the shot was answered, and "
-                    f"{num_answers} answers before it had taken all words; each shot is answered once"
-                ) from error
+            came = self._stop(receiving)
+            if (twice := second_answer(came)) is not None:
+                raise ProtocolError(f"{twice}; {num_answers} answers came before it had taken all words") from error
+            num_came = len(tags_of_answers(came))
             raise DecoderSilentError(
-                f"the decoder gave {len(tags)} of {num_answers} answers to {words.size} words, then nothing: {error}"
+                f"the decoder gave {num_came} of {num_answers} answers to {words.size} words, then nothing: {error}"
             ) from error
         return np.array(receiving[: self.dma.recvchannel.transferred // words.itemsize], dtype=np.uint32)
 
@@ -185,22 +183,11 @@ class DecoderBoard:
             )
             raise ProtocolError(f"the DMA stopped while {where}: {error}; reset the link") from error
 
-    def _stop(self, receiving: Any) -> list[int]:
-        """Reset the DMA, which is all that stops it; the tags of the answers that are in memory."""
+    def _stop(self, receiving: Any) -> Words:
+        """Reset the DMA, which is all that stops it; the words of answers that are in memory, and zeros."""
         self._stopped = True
         self.dma.mmio.write(0, DMA_RESET)
         if receiving is None:
-            return []
+            return np.zeros(0, dtype=np.uint32)
         receiving.invalidate()
-        return _tags_of_answers(np.array(receiving, dtype=np.uint32))
-
-
-def _tags_of_answers(words: Words) -> list[int]:
-    """Tags of the whole answers, FRAMEs left out, at the start of a buffer that was zero."""
-    position, tags = 0, []
-    while position < words.size and words[position]:
-        kind, num_payload_words, tag = split_header(int(words[position]))
-        position += 1 + num_payload_words
-        if kind != Kind.FRAME and position <= words.size:
-            tags.append(tag)
-    return tags
+        return np.array(receiving, dtype=np.uint32)

@@ -130,6 +130,7 @@ module ailing_top (
         if (left_q == 8'd1) begin
           shots_q <= shots_q + 1'b1;
           if (ailment == "answers twice" && 32'(shots_q) % RepeatEvery == RepeatEvery - 1) replay_q <= 3'd4;
+          if (ailment == "answers all twice") replay_q <= 3'd4;
         end
         if (left_q == '0 && word[7:0] == 8'hEE && ailment == "stuck after a fault") stuck_q <= 1'b1;
       end
