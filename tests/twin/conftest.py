@@ -24,6 +24,8 @@ __all__ = ["postgres_url"]  # a fixture is found by its name here
 EMAIL, PASSWORD = "admin@qcraft.local", "correct horse"
 BELL = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
 START_DEADLINE_S = 60.0
+TOKEN_TTL_S = 86400.0
+"""The token of `http` serves every test, also on a slow machine."""
 
 
 def settings_of(data_dir: Path, **given: object) -> Settings:
@@ -59,7 +61,7 @@ class ServedTwin:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedTwin]:
     data_dir = tmp_path_factory.mktemp("twin")
-    settings = settings_of(data_dir, num_workers=2)
+    settings = settings_of(data_dir, num_workers=2, access_token_ttl_s=TOKEN_TTL_S)
     with serve_in_thread(settings) as url:
         yield ServedTwin(url, data_dir)
 
