@@ -1,12 +1,12 @@
 """Checks that what a decoder answered is one CORRECTION for each shot, and explains what it is when not."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from bridge.errors import ProtocolError
 from qds1 import Corrections, FaultCode, Kind, Qds1Error, decode_corrections, parse, split_header
 from qds1.shots import Words
+
+KINDS = frozenset(Kind)
 
 
 def checked_corrections(answers: Words, first_shot: int, num_shots: int, num_observables: int) -> Corrections:
@@ -20,15 +20,14 @@ def checked_corrections(answers: Words, first_shot: int, num_shots: int, num_obs
     Raises:
         ProtocolError: they are not one CORRECTION for each shot, in order; says what stands there instead.
     """
-    before = first_shot - 1 if first_shot else None
     try:
         corrections = decode_corrections(answers, num_observables)
     except Qds1Error as error:
-        raise ProtocolError(second_answer(answers, before) or _explain(answers, error)) from error
+        raise ProtocolError(second_answer(answers, first_shot) or _explain(answers, error)) from error
     expected = (first_shot + np.arange(num_shots)) & 0xFFFF
     if corrections.tags.shape != expected.shape or (corrections.tags != expected).any():
         raise ProtocolError(
-            second_answer(answers, before)
+            second_answer(answers, first_shot)
             or f"the decoder's answers carry tags {corrections.tags[:4].tolist()}… for {num_shots} shots "
             f"tagged {expected[:4].tolist()}…; each answer must carry its shot's tag, in order"
         )
@@ -36,25 +35,29 @@ def checked_corrections(answers: Words, first_shot: int, num_shots: int, num_obs
 
 
 def tags_of_answers(words: Words) -> list[int]:
-    """Tags of the whole answers, FRAMEs left out, up to the first word that is 0 or no message."""
+    """Tags of the whole answers, FRAMEs left out, up to the first word that begins no message."""
     position, tags = 0, []
-    while position < words.size and words[position]:
+    while position < words.size:
         kind, num_payload_words, tag = split_header(int(words[position]))
+        if kind not in KINDS:
+            break
         position += 1 + num_payload_words
         if kind != Kind.FRAME and position <= words.size:
             tags.append(tag)
     return tags
 
 
-def second_answer(words: Words, before: int | None = None) -> str | None:
-    """Says so where an answer has the tag of the one before it; None where none has. before: tag of the last one."""
-    tags = ([] if before is None else [before & 0xFFFF]) + tags_of_answers(words)
-    twice = next((tag for tag, after in pairwise(tags) if tag == after), None)
-    if twice is None:
-        return None
-    return (
-        f"the decoder gave another CORRECTION for tag {twice} after the shot was answered; each shot is answered once"
-    )
+def second_answer(words: Words, first_shot: int) -> str | None:
+    """Says so where the first answer that is out of order is one to the shot before; None where it is not."""
+    for shot, tag in enumerate(tags_of_answers(words), first_shot):
+        if tag != shot & 0xFFFF:
+            if shot == 0 or tag != (shot - 1) & 0xFFFF:
+                break
+            return (
+                f"the decoder gave another CORRECTION for tag {tag} after the shot was answered; "
+                "each shot is answered once"
+            )
+    return None
 
 
 def _explain(answers: Words, error: Qds1Error) -> str:

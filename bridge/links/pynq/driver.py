@@ -15,7 +15,7 @@ from bridge.errors import DecoderSilentError, LinkError, ProtocolError
 from bridge.links.base import Words
 from hdl.boards.pynq_z2 import design
 from hdl.registers.map import Address
-from qds1 import correction_words
+from qds1 import correction_words, split_header
 
 DMA_RESET = 1 << 2
 SMALLEST_BUFFER_WORDS = 1024
@@ -109,7 +109,8 @@ class DecoderBoard:
             self._wait(self.dma.recvchannel, deadline)
         except (RuntimeError, TimeoutError) as error:
             came = self._stop(receiving)
-            if (twice := second_answer(came)) is not None:
+            first_tag = split_header(int(words[0]))[2] if words.size else 0
+            if (twice := second_answer(came, first_tag)) is not None:
                 raise ProtocolError(f"{twice}; {num_answers} answers came before it had taken all words") from error
             num_came = len(tags_of_answers(came))
             raise DecoderSilentError(
