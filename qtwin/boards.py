@@ -1,5 +1,6 @@
 """Serves simulated boards for the command line: finds the decoder, then carries bytes until it is stopped."""
 
+import shlex
 import signal
 import tempfile
 import threading
@@ -48,6 +49,21 @@ def session_decoder(settings: LoopSettings, backend_id: str | None, twin_choice:
         return find_decoder(settings.decoder, session_problem(settings, twin))
 
 
+def loop_options(settings: LoopSettings, backend_id: str | None) -> str:
+    """What `qtwin loop` has to be told so that its session is the one of these settings; a space before each word."""
+    defaults = LoopSettings()
+    chosen = {
+        "decoder": settings.decoder != defaults.decoder,
+        "code": settings.code != defaults.code,
+        "distance": settings.distance != defaults.distance,
+        "rounds": settings.rounds != settings.distance,
+        "basis": settings.basis != defaults.basis,
+        "noise": settings.noise != defaults.noise,
+    }
+    words = [f"--{name} {shlex.quote(str(getattr(settings, name)))}" for name, is_chosen in chosen.items() if is_chosen]
+    return "".join(f" {word}" for word in [*words, *([f"--backend {backend_id}"] if backend_id else [])])
+
+
 def serve_uart(
     settings: LoopSettings,
     backend_id: str | None,
@@ -71,7 +87,10 @@ def serve_uart(
             signal.signal(signal.SIGUSR1, lambda *_: port.press_reset())
             console.print(f"port: {port.path}", highlight=False)
             console.print(f"decoder: {folder.manifest.name}, {line.clocks_per_bit} clock cycles a bit", highlight=False)
-            console.print(f"use it: qtwin loop --link uart:{alias or port.path}", highlight=False)
+            options = loop_options(settings, backend_id)
+            console.print(
+                f"use it: qtwin loop{options} --link uart:{alias or port.path}", highlight=False, soft_wrap=True
+            )
             port.serve(stopped.is_set)
 
 
@@ -102,7 +121,11 @@ def write_pynq_project(settings: LoopSettings, backend_id: str | None, twin_choi
     console = Console()
     console.print(f"project: {folder}/ of {decoder.manifest.name}", highlight=False, soft_wrap=True)
     console.print(f"build it: vivado -mode batch -source {folder / 'build.tcl'}", highlight=False, soft_wrap=True)
-    console.print(f"use it: qtwin loop --link pynq:ADDRESS,{folder / 'decoder.bit'}", highlight=False, soft_wrap=True)
+    console.print(
+        f"use it: qtwin loop{loop_options(settings, backend_id)} --link pynq:ADDRESS,{folder / 'decoder.bit'}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def serve_pynq(
@@ -127,9 +150,8 @@ def serve_pynq(
             console.print(f"board: {address}", highlight=False)
             console.print(f"decoder: {folder.path}", highlight=False, soft_wrap=True)
             console.print(f"overlay: {bitstream}", highlight=False, soft_wrap=True)
-            console.print(
-                f"use it: qtwin loop --decoder {folder.path} --link pynq:{address}", highlight=False, soft_wrap=True
-            )
+            options = loop_options(replace(settings, decoder=str(folder.path)), backend_id)
+            console.print(f"use it: qtwin loop{options} --link pynq:{address}", highlight=False, soft_wrap=True)
             stopped.wait()
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bridge.loop import LoopSettings
+from qtwin.boards import loop_options
 from qtwin.cli import app
 from qtwin.embedded import TwinAddress
 from tests.qtwin.conftest import Qtwin
@@ -26,6 +28,7 @@ class Board:
 
     process: subprocess.Popen[bytes]
     port: Path
+    log: Path
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def board(twin: TwinAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.1)
-        yield Board(process, port)
+        yield Board(process, port, folder / "log")
     finally:
         process.kill()
         process.wait(WAIT_S)
@@ -74,6 +77,10 @@ def test_results_and_latencies_are_those_of_the_other_links_however_the_host_cut
     assert found["uart"]["decoder_metrics"]["link"] == "uart"
 
 
+def test_the_board_says_how_it_is_used(board: Board) -> None:
+    assert f"use it: qtwin loop --noise uniform:0.01 --link uart:{board.port}\n" in board.log.read_text()
+
+
 def test_another_bitstream_than_the_sessions_is_refused(qtwin: Qtwin, board: Board) -> None:
     outcome = qtwin.loop("--code", "repetition", "--shots", "10", "--link", f"uart:{board.port}")
     assert outcome.code == 1
@@ -99,6 +106,14 @@ def test_board_ends_cleanly_and_takes_its_port_away(board: Board) -> None:
     board.process.send_signal(signal.SIGTERM)
     assert board.process.wait(30) == 0
     assert not board.port.is_symlink()
+
+
+def test_loop_options_name_what_is_not_the_default() -> None:
+    settings = LoopSettings(code="repetition", distance=5, rounds=7, decoder="my decoder", basis="X")
+    assert loop_options(settings, "willow_like") == (
+        " --decoder 'my decoder' --code repetition --distance 5 --rounds 7 --basis X --backend willow_like"
+    )
+    assert loop_options(LoopSettings(distance=5, rounds=5), None) == " --distance 5"
 
 
 @pytest.mark.parametrize("arguments", [(), ("--uart", "--pynq")])
