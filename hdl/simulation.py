@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,24 +53,55 @@ def build_simulation(
         BuildError: the RTL does not compile; carries the tool's first errors.
     """
     is_verilator = simulator == "verilator"
-    tools = {
-        "cocotb": version("cocotb"),
-        "simulator": simulator_version(simulator),
-        "flags": list(verilator_flags) if is_verilator else [],
-        "make": make_options if is_verilator else "",
-    }
-    environment = dict(cocotb_environment(simulator))
-    environment["MAKEFLAGS"] = f"{environment.get('MAKEFLAGS', '')} {tools['make']}".strip()
+    tools = _Tools(simulator, tuple(verilator_flags) if is_verilator else (), make_options if is_verilator else "")
 
-    def build(folder: Path, module: str, files: list[Path], values: Mapping[str, int | str]) -> None:
+    def build(folder: Path) -> None:
+        files = list(sources)
+        if is_verilator:
+            # Verilator's own runtime takes longer to compile than most modules: one build with these tools serves all
+            runtime = {"for": "runtime of cocotb simulations", **tools.key()}
+            _copy_objects(cached_build(runtime, tools.build_runtime), folder)
+        if is_verilator and ports_only:
+            control = folder / PUBLIC_PORTS
+            control.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+            files.insert(0, control)
+        tools.build(folder, top, files, parameters, name or top)
+
+    key: dict[str, Any] = {"for": "cocotb simulation", "top": top, "parameters": dict(parameters), **tools.key()}
+    return cached_build({**key, "ports_only": ports_only, "sources": list(sources)}, build)
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What builds a simulation: the simulator, Verilator's flags, and variables for the makefile that it writes."""
+
+    simulator: str
+    flags: tuple[str, ...]
+    make_options: str
+
+    def key(self) -> dict[str, Any]:
+        """All of it that a build depends on."""
+        return {
+            "cocotb": version("cocotb"),
+            "simulator": simulator_version(self.simulator),
+            "flags": list(self.flags),
+            "make": self.make_options,
+        }
+
+    def build(
+        self, folder: Path, top: str, sources: Sequence[Path], parameters: Mapping[str, int | str], name: str
+    ) -> None:
+        """Build a module into a folder; raises BuildError with the tool's first errors."""
+        environment = dict(cocotb_environment(self.simulator))
+        environment["MAKEFLAGS"] = f"{environment.get('MAKEFLAGS', '')} {self.make_options}".strip()
         log = folder / BUILD_LOG
         try:
             with _environment(environment):
-                get_runner(simulator).build(
-                    sources=files,
-                    hdl_toplevel=module,
-                    parameters=values,
-                    build_args=tools["flags"],
+                get_runner(self.simulator).build(
+                    sources=list(sources),
+                    hdl_toplevel=top,
+                    parameters=parameters,
+                    build_args=list(self.flags),
                     build_dir=folder,
                     timescale=TIMESCALE,
                     always=True,
@@ -79,27 +111,14 @@ def build_simulation(
             output = log.read_text(errors="replace").splitlines() if log.exists() else []
             errors = [line for line in output if "rror" in line] or output or [str(error)]
             raise BuildError(
-                f"{name or top} does not compile in {simulator}:\n" + "\n".join(errors[:ERROR_LINES])
+                f"{name} does not compile in {self.simulator}:\n" + "\n".join(errors[:ERROR_LINES])
             ) from error
 
-    def build_runtime(folder: Path) -> None:
+    def build_runtime(self, folder: Path) -> None:
+        """Build a module without contents."""
         source = folder / f"{EMPTY_TOP}.sv"
         source.write_text(EMPTY_MODULE)
-        build(folder, EMPTY_TOP, [source], {})
-
-    def build_design(folder: Path) -> None:
-        files = list(sources)
-        if is_verilator:
-            # Verilator's own runtime takes longer to compile than most modules: one build with these tools serves all
-            _copy_objects(cached_build({"for": "runtime of cocotb simulations", **tools}, build_runtime), folder)
-        if is_verilator and ports_only:
-            control = folder / PUBLIC_PORTS
-            control.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
-            files.insert(0, control)
-        build(folder, top, files, parameters)
-
-    key: dict[str, Any] = {"for": "cocotb simulation", "top": top, "parameters": dict(parameters), **tools}
-    return cached_build({**key, "ports_only": ports_only, "sources": list(sources)}, build_design)
+        self.build(folder, EMPTY_TOP, [source], {}, EMPTY_TOP)
 
 
 def run_simulation(
