@@ -1,9 +1,6 @@
 # make setup | demo | test | lint | formal | bitstream | bench | synth: see README.md
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 TEST_WORKERS ?= 2
 SYNTH_ARGS ?=
@@ -24,22 +21,14 @@ help:
 	@echo "make bitstream  a board's bitstream with open tools (BOARD CODE DISTANCE DECODER; docs/boards.md)"
 	@echo "make bench   speed figures, side by side, written to benchmarks/results"
 	@echo "make synth   area, clock, cycles and error rates of the decoders, written to docs/hardware.md"
-	@echo "make setup   only build $(VENV)"
+	@echo "make setup   only build $(VENV), with everything"
 
-setup: $(STAMP)
+# .venv: the script says at once what the machine lacks, and installs what is not there yet. PYTHON names an interpreter.
+setup:
+	@scripts/setup.sh dev
 
-$(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "qtwin needs Python 3.11 or 3.12; on Debian or Ubuntu: apt-get install python3 python3-venv, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
-	@command -v g++ >/dev/null || { echo "qtwin needs a C++ compiler (g++); on Debian or Ubuntu: apt-get install g++"; exit 1; }
-	@command -v perl >/dev/null || { echo "Verilator needs perl; on Debian or Ubuntu: apt-get install perl"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "this Python has no venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@echo "building $(VENV) with $(PYTHON) (about two minutes the first time)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(STAMP)
-
-demo: setup
+demo:
+	@scripts/setup.sh demo
 	@$(BIN)/qtwin demo
 
 test: setup

@@ -17,6 +17,7 @@ In a cocotb test, for a decoder with whatever signal names (here `in_*` and `out
         print(scoreboard.finish().latencies_cycles)
 """
 
+from bridge.testbench.registers import RegisterError, RegisterMaster
 from bridge.testbench.scoreboard import Score, Scoreboard, ScoreboardError
 from bridge.testbench.shots import CorrectionSink, SyndromeSource, recorded_shots, session_shots
 from bridge.testbench.stream import (
@@ -34,6 +35,8 @@ from bridge.testbench.stream import (
 __all__ = [
     "CorrectionSink",
     "Pause",
+    "RegisterError",
+    "RegisterMaster",
     "Score",
     "Scoreboard",
     "ScoreboardError",

@@ -6,11 +6,14 @@ from typing import Any
 
 import cocotb
 import numpy as np
+import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, SimTimeoutError
 
 from bridge.testbench import (
     CorrectionSink,
+    RegisterError,
+    RegisterMaster,
     Scoreboard,
     StreamProtocolError,
     StreamSignals,
@@ -21,6 +24,7 @@ from bridge.testbench import (
     session_shots,
 )
 from cocotb_tests.decoders import repetition_d3
+from hdl.registers.map import Address
 
 RECORDING = Path(os.environ.get("RECORDING", "."))
 
@@ -56,6 +60,24 @@ async def decodes_recorded_and_live_shots(dut: Any, origin: str) -> None:
     except SimTimeoutError:
         return
     raise AssertionError("an answer that nobody asked for")
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def registers_are_reached_by_name(dut: Any) -> None:
+    Clock(dut.clk_i, 10, unit="ns").start()
+    registers = RegisterMaster(dut, "s_axil", dut.clk_i)
+    dut.s_axis_tvalid.value = dut.m_axis_tready.value = 0
+    dut.rst_ni.value = 0
+    await ClockCycles(dut.clk_i, 2)
+    dut.rst_ni.value = 1
+    await ClockCycles(dut.clk_i, 1)
+    expected = repetition_d3().model().registers
+    for address in (Address.ID, Address.GRAPH_HASH, Address.CLOCK_HZ):
+        assert await registers.read(address) == expected.read(address)
+    await registers.write(Address.SCRATCH, 0x1234_5678)
+    assert await registers.read(Address.SCRATCH) == 0x1234_5678
+    with pytest.raises(RegisterError, match="GRAPH_HASH"):
+        await registers.write(Address.GRAPH_HASH, 1)
 
 
 async def break_the_protocol(dut: Any, *, data: int, valid: int) -> None:

@@ -96,5 +96,5 @@ def _command(tool: str) -> list[str]:
         return [sys.executable, "-c", f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"]
     found = shutil.which(tool)
     if found is None:
-        raise ToolMissingError(f"{tool} is not installed; pip install {package} (or qtwin's extra fpga)")
+        raise ToolMissingError(f"{tool} is not installed; pip install 'qtwin[fpga]'")
     return [found]

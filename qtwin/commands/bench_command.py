@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from qtwin.commands.loop_command import Email, Password, Url
+from qtwin.extras import require
 
 
 def bench(
@@ -48,6 +49,7 @@ def bench(
     password: Password = None,
 ) -> None:
     """Sweep decoders over codes, distances and noise; compare with PyMatching on the same shots; write a report."""
+    require("bench", "qtwin bench")
     from bridge.links.base import Deadlines
     from qtwin.benches import BenchOptions, bench_once
     from qtwin.loops import TwinChoice
@@ -99,6 +101,7 @@ def compare(
 
     Exit code 0: no regression; 1: a regression; 2: nothing to compare.
     """
+    require("bench", "qtwin compare")
     from qtwin.benches import compare_once
 
     raise typer.Exit(compare_once(first, second, alpha, latency_tolerance, json_file))
@@ -118,6 +121,7 @@ def replay(
     output: Annotated[Path, typer.Option(help="Folder of the waveform.")] = Path(),
 ) -> None:
     """Send one shot of a run through a decoder again, and show what went in and what came back."""
+    require("bench", "qtwin replay")
     from qtwin.benches import replay_once
 
     if not replay_once(run, shot, point, link, output if trace else None):

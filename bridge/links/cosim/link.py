@@ -18,6 +18,7 @@ from bridge.links.base import Deadlines, LinkInfo, Transfer, Words
 from bridge.links.cosim import wire
 from bridge.links.cosim.simulate import build_decoder
 from bridge.links.cosim.wire import Ended, Frame, Operation, Result
+from bridge.suggestions import did_you_mean
 from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
@@ -29,13 +30,21 @@ CLOSE_S = 10.0
 LOG_LINES = 12
 
 
+def check_simulator(name: str) -> None:
+    """Raises LinkOpenError for a simulator that is none of `SIMULATORS`."""
+    if name not in SIMULATORS:
+        raise LinkOpenError(
+            f"there is no cocotb simulator {name!r} here; expected {' or '.join(SIMULATORS)}"
+            f"{did_you_mean(name, SIMULATORS)}"
+        )
+
+
 class CocotbLink:
     """A decoder's RTL in a cocotb simulation, in lock step with the host."""
 
     def __init__(self, decoder: DecoderFolder, simulator: str, deadlines: Deadlines) -> None:
         """Nothing is built or started before `open`. simulator: one of `SIMULATORS`."""
-        if simulator not in SIMULATORS:
-            raise LinkOpenError(f"there is no cocotb simulator {simulator!r} here; expected {' or '.join(SIMULATORS)}")
+        check_simulator(simulator)
         self._decoder = decoder
         self._simulator = simulator
         self._deadlines = deadlines

@@ -5,12 +5,12 @@ While the host thinks, simulated time stands still: results do not depend on whe
 
 import os
 import socket
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
-from cocotb_bus.drivers.amba import AXI4LiteMaster, AXIProtocolError
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, SimTimeoutError, with_timeout
 
 from bridge.links.cosim import wire
 from bridge.links.cosim.wire import Ended, Operation, Result
@@ -20,6 +20,7 @@ SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
 CLOCK_PERIOD_NS = 10
 RESET_CYCLES = 8
 REGISTER_LIMIT_NS = 100_000
+T = TypeVar("T")
 
 
 @cocotb.test()
@@ -65,9 +66,9 @@ async def _serve_register(decoder: "SimulatedDecoder", connection: socket.socket
         else:
             await decoder.write_register(frame.first, frame.second)
             wire.send(connection, Result.DONE)
-    except AXIProtocolError as error:
-        wire.send(connection, Result.REFUSED, int(error.xresp))
-    except cocotb.triggers.SimTimeoutError:
+    except AccessRefusedError as error:
+        wire.send(connection, Result.REFUSED, error.response)
+    except SimTimeoutError:
         wire.send(connection, Result.REFUSED, wire.NO_RESPONSE)
 
 
@@ -77,7 +78,7 @@ class SimulatedDecoder:
     def __init__(self, dut: Any) -> None:
         self._dut = dut
         self._rising = RisingEdge(dut.clk_i)
-        self._registers = AXI4LiteMaster(dut, "s_axil", dut.clk_i, case_insensitive=True)
+        self._registers = AxiLiteMaster(dut)
 
     async def reset(self) -> None:
         """Power-on state."""
@@ -86,6 +87,7 @@ class SimulatedDecoder:
         dut.s_axis_tdata.value = 0
         dut.s_axis_tlast.value = 0
         dut.m_axis_tready.value = 0
+        self._registers.rest()
         dut.rst_ni.value = 0
         await ClockCycles(dut.clk_i, RESET_CYCLES)
         dut.rst_ni.value = 1
@@ -173,10 +175,83 @@ class SimulatedDecoder:
         return sent, (Ended.PACKET if ended else Ended(0)) | (Ended.IDLE if idle >= idle_limit else Ended(0)), received
 
     async def read_register(self, address: int) -> int:
-        """AXI4-Lite read."""
-        value = await cocotb.triggers.with_timeout(self._registers.read(address), REGISTER_LIMIT_NS, "ns")
-        return int(value)
+        """AXI4-Lite read; raises AccessRefusedError, or SimTimeoutError where nothing answers."""
+        return await self._limited(self._registers.read(address))
 
     async def write_register(self, address: int, value: int) -> None:
-        """AXI4-Lite write."""
-        await cocotb.triggers.with_timeout(self._registers.write(address, value), REGISTER_LIMIT_NS, "ns")
+        """AXI4-Lite write; raises as `read_register`."""
+        await self._limited(self._registers.write(address, value))
+
+    async def _limited(self, access: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await with_timeout(access, REGISTER_LIMIT_NS, "ns")
+        except SimTimeoutError:
+            self._registers.rest()
+            raise
+
+
+class AccessRefusedError(Exception):
+    """The decoder answered a register access with an error.
+
+    Attributes:
+        response: AXI's code, 2 for SLVERR and 3 for DECERR (IHI 0022, table A3-4).
+    """
+
+    def __init__(self, response: int) -> None:
+        super().__init__(f"AXI response {response}")
+        self.response = response
+
+
+class AxiLiteMaster:
+    """One AXI4-Lite access at a time, on the `s_axil` ports of a decoder.
+
+    The caller puts a limit on the time of an access; `rest` ends one that nothing answers.
+    """
+
+    def __init__(self, dut: Any) -> None:
+        self._rising = RisingEdge(dut.clk_i)
+        self._signals = {
+            name: getattr(dut, f"s_axil_{name}")
+            for channel in ("aw", "w", "b", "ar", "r")
+            for name in (f"{channel}valid", f"{channel}ready")
+        }
+        for name in ("awaddr", "wdata", "wstrb", "bresp", "araddr", "rdata", "rresp"):
+            self._signals[name] = getattr(dut, f"s_axil_{name}")
+
+    def rest(self) -> None:
+        """Ask for nothing."""
+        for name in ("awvalid", "wvalid", "bready", "arvalid", "rready"):
+            self._signals[name].value = 0
+
+    async def write(self, address: int, value: int) -> None:
+        """Write a whole word; raises AccessRefusedError."""
+        signals = self._signals
+        signals["awaddr"].value, signals["wdata"].value, signals["wstrb"].value = address, value, 0b1111
+        await self._handshake("aw", "w")
+        await self._accept("b")
+
+    async def read(self, address: int) -> int:
+        """The word at an address; raises AccessRefusedError."""
+        self._signals["araddr"].value = address
+        await self._handshake("ar")
+        return await self._accept("r", "rdata")
+
+    async def _handshake(self, *channels: str) -> None:
+        waiting = set(channels)  # a slave may take address and data in either order, or together
+        for channel in waiting:
+            self._signals[f"{channel}valid"].value = 1
+        while waiting:
+            await self._rising  # the values read now are those just before the edge
+            for channel in [channel for channel in waiting if self._signals[f"{channel}ready"].value]:
+                self._signals[f"{channel}valid"].value = 0
+                waiting.remove(channel)
+
+    async def _accept(self, channel: str, data: str | None = None) -> int:
+        self._signals[f"{channel}ready"].value = 1
+        await self._rising
+        while not self._signals[f"{channel}valid"].value:
+            await self._rising
+        self._signals[f"{channel}ready"].value = 0
+        if response := int(self._signals[f"{channel}resp"].value):
+            raise AccessRefusedError(response)
+        return int(self._signals[data].value) if data else 0
