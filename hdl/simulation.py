@@ -10,11 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cocotb_tools.config
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import get_runner
+from cocotb_tools.runner import Icarus, Runner, Verilator
 
-from hdl.build import cached_build, cocotb_environment, simulator_version
+from hdl.build import cached_build, cocotb_environment, require_simulator, simulator_version
 from hdl.errors import BuildError, SimulationError
+from hdl.places import plain_path, real_paths
 
 BUILD_LOG = "build.log"
 PUBLIC_PORTS = "ports.vlt"
@@ -52,6 +54,7 @@ def build_simulation(
         ToolMissingError: the simulator is not installed.
         BuildError: the RTL does not compile; carries the tool's first errors.
     """
+    require_simulator(simulator)
     is_verilator = simulator == "verilator"
     tools = _Tools(simulator, tuple(verilator_flags) if is_verilator else (), make_options if is_verilator else "")
 
@@ -97,7 +100,7 @@ class _Tools:
         log = folder / BUILD_LOG
         try:
             with _environment(environment):
-                get_runner(self.simulator).build(
+                _runner(self.simulator).build(
                     sources=list(sources),
                     hdl_toplevel=top,
                     parameters=parameters,
@@ -108,7 +111,7 @@ class _Tools:
                     log_file=log,
                 )
         except (SystemExit, RuntimeError) as error:
-            output = log.read_text(errors="replace").splitlines() if log.exists() else []
+            output = real_paths(log.read_text(errors="replace")).splitlines() if log.exists() else []
             errors = [line for line in output if "rror" in line] or output or [str(error)]
             raise BuildError(
                 f"{name} does not compile in {self.simulator}:\n" + "\n".join(errors[:ERROR_LINES])
@@ -150,7 +153,7 @@ def run_simulation(
     results = (results_folder or work_folder) / "results.xml"
     try:
         with _environment(cocotb_environment(simulator)):
-            get_runner(simulator).test(
+            _runner(simulator).test(
                 test_module=test_module,
                 hdl_toplevel=top,
                 hdl_toplevel_lang="verilog",
@@ -171,6 +174,32 @@ def run_simulation(
         raise SimulationError(
             f"{num_failed} of {num_tests} tests of {test_module} failed on {top} in {simulator}{_tail(log_file)}"
         )
+
+
+class _PlainIcarus(Icarus):
+    def _build_command(self) -> list[list[str]]:
+        return _plain_commands(super()._build_command())
+
+
+class _PlainVerilator(Verilator):
+    def _build_command(self) -> list[list[str]]:
+        return _plain_commands(super()._build_command())
+
+
+def _plain_commands(commands: list[list[str]]) -> list[list[str]]:
+    """The commands with plain paths, of which the runner would find the real ones again if it were given them."""
+    libraries = cocotb_tools.config.libs_dir
+
+    def plain(argument: str) -> str:
+        if argument.startswith("/"):
+            return str(plain_path(Path(argument)))
+        return argument.replace(str(libraries), str(plain_path(libraries)))  # among the linker's flags
+
+    return [[plain(argument) for argument in command] for command in commands]
+
+
+def _runner(simulator: str) -> Runner:
+    return {"icarus": _PlainIcarus, "verilator": _PlainVerilator}[simulator]()
 
 
 def _tail(log_file: Path | None) -> str:

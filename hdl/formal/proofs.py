@@ -14,6 +14,7 @@ from pathlib import Path
 from hdl.compile.decoder import RTL_FOLDER, TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BuildError, ToolMissingError
+from hdl.places import plain_path, plain_temporary_folder, use_writable_homes
 
 PROPERTIES = Path(__file__).resolve().parent / "properties"
 TIMEOUT_S = 3600.0
@@ -104,7 +105,7 @@ def prove_decoder(decoder: DecoderFolder) -> None:
 def _prove_sources(texts: Mapping[str, str], module: str, parameters: Mapping[str, int], depth: int, name: str) -> None:
     file = f"{module}.sv"
     texts = {**texts, file: _with_properties(module, texts[file])}
-    with tempfile.TemporaryDirectory(prefix="qtwin-formal-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="qtwin-formal-", dir=plain_temporary_folder()) as scratch:
         folder = Path(scratch)
         for name_of_file, text in texts.items():
             (folder / name_of_file).write_text(text, encoding="utf-8")
@@ -145,9 +146,10 @@ def _run_sby(folder: Path, name: str) -> None:
         found = shutil.which(f"yowasp-{tool}", path=search) or shutil.which(tool, path=search)
         if found is None:
             raise ToolMissingError(f"{tool} is not installed; pip install {package}")
-        tools[tool] = found
+        tools[tool] = str(plain_path(Path(found)))  # sby runs them through the shell
     if shutil.which("z3", path=search) is None:
         raise ToolMissingError("z3 is not installed; pip install z3-solver")
+    use_writable_homes()
     command = [tools["sby"], "--yosys", tools["yosys"], "--smtbmc", tools["yosys-smtbmc"], "-f", "proof.sby"]
     # a session of its own: what sby has started ends with it, whatever ends the proof
     with subprocess.Popen(

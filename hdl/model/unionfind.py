@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hdl.build import cached_build
 from hdl.compile.graph import DecodingGraph
 from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric, cycle_budget
-from hdl.errors import BuildError, ToolMissingError
+from hdl.errors import BuildError
+from hdl.toolchain import require
 
 SOURCE = Path(__file__).parent / "fast" / "unionfind.cpp"
 COMPILER = ("g++", "-std=c++17", "-O3", "-shared", "-fPIC")
@@ -266,9 +267,9 @@ def _library() -> ctypes.CDLL:
 
 def _compile(folder: Path) -> None:
     command = [*COMPILER, str(SOURCE), "-o", str(folder / "unionfind.so")]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMPILE_TIMEOUT_S)
-    except FileNotFoundError as error:
-        raise ToolMissingError("g++ is not installed; on Debian or Ubuntu: apt-get install g++") from error
+    require("g++")
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, timeout=COMPILE_TIMEOUT_S
+    )
     if done.returncode:
         raise BuildError(f"g++ refused {SOURCE}: {done.stderr[:2000]}")

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hdl.errors import BuildError, ToolMissingError
+from hdl.places import use_writable_homes
 
 TIMEOUT_S = 3600.0
 VERSION_TIMEOUT_S = 120.0
@@ -44,8 +45,11 @@ def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> str:
         BuildError: it refused its input, or took longer than an hour; carries the end of what it said.
     """
     command = [*_command(tool), *arguments]
+    use_writable_homes()
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
+        )
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"{tool} did not end within {TIMEOUT_S:.0f} s; try a smaller decoder") from error
     output = done.stdout + done.stderr

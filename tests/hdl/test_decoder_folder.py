@@ -7,7 +7,7 @@ import pytest
 import stim
 import yaml
 
-from hdl.build import CACHE_VARIABLE, cached_build
+from hdl.build import cached_build
 from hdl.compile.decoder import compile_decoder
 from hdl.compile.graph import decoding_graph
 from hdl.compile.layout import events_layout
@@ -16,6 +16,7 @@ from hdl.compile.table import maximum_likelihood_table
 from hdl.compile.table_core import table_planes
 from hdl.errors import BuildError, ErrorModelError, ManifestError
 from hdl.lint import lint
+from hdl.places import CACHE_VARIABLE
 
 TWO_OBSERVABLES = "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.2) D1 L1\nerror(0.05) D1 D2 L0\nerror(0.1) D2"
 

@@ -8,9 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdl.build import VERILATOR_SPEED_FLAGS, cached_build, simulator_version, verilator_environment
+from hdl.build import (
+    VERILATOR_SPEED_FLAGS,
+    VERILATOR_TOOLS,
+    cached_build,
+    simulator_version,
+    verilator_environment,
+)
 from hdl.compile.manifest import DecoderFolder
-from hdl.errors import BuildError, ToolMissingError
+from hdl.errors import BuildError
+from hdl.places import plain_path, real_paths
+from hdl.toolchain import require
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 PROBE = Path(__file__).with_name("probe.cpp")
@@ -60,12 +68,8 @@ def build_library(design: Design, trace: str | None = None) -> Path:
         ToolMissingError: no Verilator, no C++ compiler or no make.
         BuildError: the RTL does not compile; carries the tool's own message.
     """
+    require(*VERILATOR_TOOLS)
     environment = verilator_environment()
-    for tool in ("g++", "make", "perl"):
-        if shutil.which(tool) is None:
-            raise ToolMissingError(
-                f"{tool} is not installed; on Debian or Ubuntu: apt-get install build-essential perl"
-            )
     flags = [*VERILATOR_FLAGS, *({"vcd": ["--trace"], "fst": ["--trace-fst"]}.get(trace or "", []))]
     flags += [f"-G{name}={value}" for name, value in sorted(design.parameters.items())]
     key = {
@@ -93,7 +97,7 @@ def can_record_fst() -> bool:
 
 
 def _verilate(design: Design, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    sources = [str(source) for source in design.sources]
+    sources = [str(plain_path(source)) for source in design.sources]
     command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / OBJECTS), *sources]
     _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, design.name)
     make = [*MAKE, f"OPT_FAST={design.optimisation}", "Vtop__ALL.a"]
@@ -141,12 +145,13 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], w
             env=dict(environment),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=BUILD_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"building {what} took longer than {BUILD_TIMEOUT_S:.0f} s: {command[0]}") from error
     if done.returncode != 0:
-        output = (done.stderr + done.stdout).strip().splitlines()
+        output = real_paths(done.stderr + done.stdout).strip().splitlines()
         errors = [line for line in output if "%Error" in line or "error:" in line] or output
         raise BuildError(f"{what} does not compile ({command[0]} exit {done.returncode}):\n" + "\n".join(errors[:8]))
 

@@ -12,6 +12,7 @@ from hdl.build import cached_build, verilator_environment
 from hdl.compile.core_files import CoreFiles
 from hdl.compile.decoder import COMMON_RTL, RTL_FOLDER, package_source
 from hdl.compile.graph import DecodingGraph
+from hdl.places import plain_path
 
 DRIVER = Path(__file__).parent / "driver.cpp"
 BUILD_TIMEOUT_S = 900.0
@@ -103,7 +104,8 @@ def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
 def _build(folder: Path, texts: dict[str, str], rtl: list[Path], optimise: str) -> None:
     for name, text in texts.items():
         (folder / name).write_text(text)
-    sources = [str(folder / "decoder_pkg.sv"), *map(str, rtl), str(folder / "decoder_core.sv"), str(DRIVER)]
+    files = [folder / "decoder_pkg.sv", *rtl, folder / "decoder_core.sv", DRIVER]
+    sources = [str(plain_path(file)) for file in files]
     command = ["verilator", "--cc", "--build", "--exe", "-o", "core.so", "--top-module", "decoder_core", *FLAGS]
     command += ["-Wno-fatal", "--Mdir", str(folder / "obj"), "-CFLAGS", f"-fPIC {optimise}", "-LDFLAGS", "-shared"]
     done = subprocess.run(
