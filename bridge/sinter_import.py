@@ -3,13 +3,16 @@
 import importlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sinter
 
 from bridge.errors import LinkOpenError
 from bridge.problem import DecodingProblem
 from bridge.software_decoders import Bits, ShotDecoder, Statuses
+
+if TYPE_CHECKING:
+    import sinter
 
 SINTER_PREFIX = "sinter:"
 
@@ -17,7 +20,7 @@ SINTER_PREFIX = "sinter:"
 class SinterShotDecoder:
     """A sinter decoder behind `ShotDecoder`; what it returns is checked again."""
 
-    def __init__(self, name: str, decoder: sinter.Decoder, problem: DecodingProblem) -> None:
+    def __init__(self, name: str, decoder: "sinter.Decoder", problem: DecodingProblem) -> None:
         self._name = name
         self._model = problem.error_model
         self._compiled = decoder.compile_decoder_for_dem(dem=problem.error_model)
@@ -45,11 +48,15 @@ def sinter_decoder(name: str) -> tuple[str, str, Callable[[DecodingProblem], Sho
         its name, its version, and what makes it for a problem.
 
     Raises:
-        LinkOpenError: there is no such decoder; names those there are.
+        LinkOpenError: there is no such decoder, with the names of those there are; or sinter is not installed.
     """
     parts = name.removeprefix(SINTER_PREFIX).split(":")
     if len(parts) not in (1, 3) or not all(parts):
         raise LinkOpenError(f"{name!r}: expected sinter:NAME, or sinter:module:function:NAME")
+    try:
+        import sinter  # of the extra `bench`
+    except ImportError as error:
+        raise LinkOpenError(f"{name!r} needs sinter: pip install 'qtwin[bench]'") from error
     known, package = (sinter.BUILT_IN_DECODERS, "sinter") if len(parts) == 1 else (_custom(name, *parts[:2]), parts[0])
     if parts[-1] not in known:
         raise LinkOpenError(f"{name!r}: there is no decoder {parts[-1]!r}; there are: {', '.join(sorted(known))}")
@@ -66,7 +73,7 @@ def sinter_decoder(name: str) -> tuple[str, str, Callable[[DecodingProblem], Sho
     return name.replace(":", "-"), _version(package), make
 
 
-def _custom(name: str, module: str, function: str) -> Mapping[str, sinter.Decoder]:
+def _custom(name: str, module: str, function: str) -> "Mapping[str, sinter.Decoder]":
     try:
         found: Mapping[str, sinter.Decoder] = getattr(importlib.import_module(module), function)()
     except (ImportError, AttributeError) as error:

@@ -15,6 +15,7 @@ from bridge.boards.uart_line import SimulatedLine, gates_line, rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import LinkOpenError
+from bridge.links.pynq.library import require_pynq
 from bridge.loop import LoopSettings, session_problem
 from hdl.boards.bitstream import build_bitstream
 from hdl.boards.board import Board, find_board
@@ -137,10 +138,11 @@ def serve_pynq(
     overlay: Path | None,
 ) -> None:
     """A PYNQ board with the decoder behind an AXI DMA, until SIGINT or SIGTERM."""
-    from bridge.boards.pynq.board import BoardSettings, running_board
-
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
+        require_pynq()
+        from bridge.boards.pynq.board import BoardSettings, running_board
+
         folder = board_decoder(settings, backend_id, twin_choice)
         errors.print(f"building {folder.manifest.name} behind an AXI DMA (once per content)", highlight=False)
         with (

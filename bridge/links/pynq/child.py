@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bridge.errors import LinkOpenError
+from bridge.links.pynq.library import require_pynq
 
 POLL_S = 0.05
 STOP_S = 10.0
@@ -31,8 +32,9 @@ class ChildBoard:
         """Start it and wait until hosts can connect.
 
         Raises:
-            LinkOpenError: it did not start before the deadline; carries what it said.
+            LinkOpenError: pynq is not installed; or the board did not start before the deadline, with what it said.
         """
+        require_pynq()  # a simulated board takes its service definitions from there
         self._folder = Path(tempfile.mkdtemp(prefix="qtwin-board-"))
         self.address = f"unix:{self._folder / 'board'}"
         self._ready = self._folder / "ready"

@@ -1,6 +1,7 @@
 """Imports the unmodified pynq, whatever it says meanwhile, and opens a board with a deadline on every call."""
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,17 @@ def without_known_warnings() -> Iterator[None]:
         yield
 
 
+def require_pynq() -> None:
+    """Raises LinkOpenError where pynq is not installed; says how to install it, or why it cannot be."""
+    if find_spec("pynq") is not None:
+        return
+    if sys.version_info >= (3, 13):
+        raise LinkOpenError(
+            "pynq 4.0.0 needs numpy 1, which Python 3.13 does not have; use Python 3.11 or 3.12 for pynq links"
+        )
+    raise LinkOpenError("pynq is not installed here: pip install 'qtwin[pynq]'")
+
+
 def import_pynq(address: str | None) -> Any:
     """The pynq package.
 
@@ -44,8 +56,7 @@ def import_pynq(address: str | None) -> Any:
     Raises:
         LinkOpenError: pynq is not installed, or does not work in this environment.
     """
-    if find_spec("pynq") is None:
-        raise LinkOpenError("pynq is not installed here; pip install 'qtwin[pynq]'")
+    require_pynq()
     saved = os.environ.get(REMOTE_VARIABLE)
     if address is not None:
         os.environ[REMOTE_VARIABLE] = address  # decides during the import which classes drive interrupts and pins
