@@ -1,8 +1,15 @@
 """What may stand after the name of a core: `union-find:3`, `union-find:window=10,commit=5,loadable`."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from bridge.errors import LinkOpenError
-from bridge.problem import DecodingProblem
+from bridge.suggestions import did_you_mean
+from hdl.compile.decoder import CORES
 from hdl.compile.unionfind_fabric import UnionFindOptions
+
+if TYPE_CHECKING:  # names are checked before anything as large is imported
+    from bridge.problem import DecodingProblem
 
 UNION_FIND = "union-find"
 CHOICES = {
@@ -18,7 +25,18 @@ WINDOWS_FROM_DISTANCES = 6
 """A memory of more than so many times the distance is decoded in windows, unless another choice was made."""
 
 
-def decoder_options(name: str, problem: DecodingProblem) -> UnionFindOptions | None:
+def check_decoder_name(name: str) -> None:
+    """Raises LinkOpenError where no decoder has this name, before anything is started for it."""
+    known = (*CORES, "pymatching", "sinter")
+    core = name.partition(":")[0]
+    if core not in known and not Path(name).exists():
+        raise LinkOpenError(
+            f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching', 'sinter:NAME'))}, "
+            f"or the path of a decoder.yaml (or of its folder){did_you_mean(core, known)}"
+        )
+
+
+def decoder_options(name: str, problem: "DecodingProblem") -> UnionFindOptions | None:
     """The options of a core for a problem.
 
     A memory longer than `WINDOWS_FROM_DISTANCES` times the code's distance d gets a window of 2 d layers that commits

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pymatching
 
-from bridge.decoder_names import decoder_options
+from bridge.decoder_names import check_decoder_name, decoder_options
 from bridge.errors import DecoderMismatchError, LinkOpenError
 from bridge.problem import DecodingProblem
 from bridge.sinter_import import SINTER_PREFIX, sinter_decoder
@@ -91,16 +91,6 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         return _from_folder(DecoderFolder(Path(name)), problem)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
-
-
-def check_decoder_name(name: str) -> None:
-    """Raises LinkOpenError where no decoder has this name, before anything is started for it."""
-    known = (*CORES, "pymatching", "sinter")
-    if name.partition(":")[0] not in known and not Path(name).exists():
-        raise LinkOpenError(
-            f"there is no decoder {name!r}: expected {', '.join((*CORES, 'pymatching', 'sinter:NAME'))}, "
-            "or the path of a decoder.yaml (or of its folder)"
-        )
 
 
 def _compiled(core: str, options: UnionFindOptions | None, problem: DecodingProblem) -> DecoderFolder:

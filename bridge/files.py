@@ -8,13 +8,11 @@ from bridge.errors import LoopError
 
 
 def check_can_write(file: Path) -> None:
-    """Find out before hours of work whether their result can be kept; makes the folder. Raises LoopError."""
+    """Find out before hours of work whether their result can be kept. Raises LoopError."""
     if file.is_dir():
         raise LoopError(f"cannot write the result to {file}: it is a folder; name a file in it")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LoopError(f"cannot make the folder {file.parent} for the result: {reason_of(error)}") from error
+    if not file.parent.is_dir():  # a folder that is made for a slip of the pen is one to search for later
+        raise LoopError(f"cannot write the result to {file}: there is no folder {file.parent}; make it first")
     if not os.access(file.parent, os.W_OK):
         raise LoopError(f"cannot write the result to {file}: no permission for the folder")
 

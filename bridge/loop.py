@@ -10,10 +10,12 @@ import numpy as np
 from bridge.adaptive.policy import Adaptation
 from bridge.answers import checked_corrections
 from bridge.checkpoint import Checkpoint, Saved
-from bridge.decoders import check_decoder_name, find_decoder
+from bridge.decoder_names import check_decoder_name
+from bridge.decoders import find_decoder
 from bridge.errors import BridgeError, LoopError, RegisterError
 from bridge.links import check_link, default_link, make_link, trace_link, waveform_format
 from bridge.links.base import Link, OpenedLink
+from bridge.noise import noise_body
 from bridge.problem import DecodingProblem, decoding_problem
 from bridge.recovery import RecoveringLink
 from bridge.run import LoopRun, LoopSettings, Setup, Watcher, metadata
@@ -136,20 +138,6 @@ def check_settings(settings: LoopSettings) -> None:
     check_decoder_name(settings.decoder)
     if settings.link is not None:
         check_link(settings.link)
-
-
-def noise_body(noise: str) -> dict[str, float] | None:
-    """The `noise` of a session: None for the device's own, else {"uniform_prob": p}; raises LoopError."""
-    if noise == "device":
-        return None
-    kind, _, value = noise.partition(":")
-    try:
-        probability = float(value)
-    except ValueError:
-        probability = -1.0
-    if kind != "uniform" or not 0 <= probability < 0.5:
-        raise LoopError(f"--noise {noise!r}: expected `device`, or `uniform:P` with 0 <= P < 0.5")
-    return {"uniform_prob": probability}
 
 
 def _submit_job(twin: TwinClient, settings: LoopSettings) -> str:

@@ -1,13 +1,14 @@
 """Runs sweeps, comparisons and replays for the command line: finds the twin, shows progress, prints tables."""
 
 import os
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -16,32 +17,31 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from bridge.errors import BridgeError, LoopError, WorkersError
-from bridge.files import check_can_write
 from bridge.links.base import Deadlines
 from bridge.report import write_json
 from bridge.sweep.compare import Comparison, compare_runs
-from bridge.sweep.folder import PLAN_FILE, RunFolder
+from bridge.sweep.folder import RunFolder
 from bridge.sweep.page import PAGE_FILE
-from bridge.sweep.plan import SweepPlan, plan_of, read_plan
+from bridge.sweep.plan import PLAN_FILE, SweepPlan
 from bridge.sweep.plots import memory_of, name_of
 from bridge.sweep.points import Point
 from bridge.sweep.replay import Replayed, replay_shot
 from bridge.sweep.sweep import SweepOutcome, Workers, run_sweep
 from bridge.sweep.totals import Totals
 from qtwin.console import print_error
+from qtwin.interrupts import INTERRUPTED
 from qtwin.loops import TwinChoice, default_backend, new_folder, one_message, reach_twin
+from qtwin.options import backend_faults, judge
 from twin.client import TwinClient
 
 NOTHING_TO_COMPARE = 2
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What the command line asks for. changes: keys of the plan; run: None for a new folder in runs_dir."""
+    """What the command line asks for. run: None for a new folder in runs_dir."""
 
-    sweep_file: Path | None
-    changes: Mapping[str, Any]
+    plan: SweepPlan
     run: Path | None
     runs_dir: Path
     num_workers: int | None
@@ -104,8 +104,8 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
     """Run a sweep; returns whether every point went through."""
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
-        plan = _plan(options)
-        folder = RunFolder(_folder_to_write(options))
+        _check_backends(options, twin_choice)
+        folder = RunFolder(options.run or new_folder(options.runs_dir, "bench"))
 
         @contextmanager
         def open_twin() -> Iterator[TwinClient]:
@@ -116,7 +116,14 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
         try:
             with SweepProgress(errors) as progress:
                 outcome = run_sweep(
-                    plan, folder, open_twin, default_backend, workers, progress, options.deadlines, options.with_area
+                    options.plan,
+                    folder,
+                    open_twin,
+                    default_backend,
+                    workers,
+                    progress,
+                    options.deadlines,
+                    options.with_area,
                 )
         except KeyboardInterrupt as interrupt:
             errors.print(f"stopped; {_how_to_go_on(folder)}", markup=False, highlight=False, soft_wrap=True)
@@ -128,16 +135,17 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
 
 
 def _how_to_go_on(folder: RunFolder) -> str:
-    return f"what was counted is kept: `qtwin bench --run {folder.path}` goes on"
+    return f"what was counted is kept: `qtwin bench --run {shlex.quote(str(folder.path))}` goes on"
 
 
-def _folder_to_write(options: BenchOptions) -> Path:
-    """The run's folder; raises LoopError for what cannot be one."""
-    if options.run is None:
-        return new_folder(options.runs_dir, "bench")
-    if options.run.exists() and not options.run.is_dir():
-        raise LoopError(f"{options.run} is a file; --run names a run's folder, to make or to go on in")
-    return options.run
+def _check_backends(options: BenchOptions, twin_choice: TwinChoice) -> None:
+    """Ask a twin elsewhere for its backends before a folder is made; one of our own has those that were judged."""
+    if twin_choice.url is None or (options.run is not None and options.run.exists()):
+        return
+    with reach_twin(twin_choice, Path()) as twin:
+        known = [str(each["backend_id"]) for each in twin.backends()["backends"]]
+    asked = {spec.backend or default_backend(spec.code, spec.distance) for spec in options.plan.memories()}
+    judge(fault for backend in sorted(asked) for fault in backend_faults(backend, known))
 
 
 def _finished(path: Path) -> RunFolder:
@@ -148,18 +156,6 @@ def _finished(path: Path) -> RunFolder:
     if not folder.has_plan:
         raise LoopError(f"{path} is not the folder of a `qtwin bench` (it has no {PLAN_FILE})")
     return folder
-
-
-def _plan(options: BenchOptions) -> SweepPlan:
-    """The sweep's file, else that of a run that goes on, with the options on top."""
-    content: dict[str, Any] = {}
-    where = "the options"
-    kept = options.run / PLAN_FILE if options.run is not None else None
-    if options.sweep_file is not None:
-        where, content = str(options.sweep_file), read_plan(options.sweep_file)
-    elif kept is not None and kept.is_file():
-        where, content = str(kept), read_plan(kept)
-    return plan_of({**content, **options.changes}, where)
 
 
 def _print_outcome(console: Console, outcome: SweepOutcome) -> None:
@@ -191,8 +187,6 @@ def compare_once(
     """Compare two runs; returns the exit code."""
     console, errors = Console(), Console(stderr=True)
     try:
-        if json_file is not None:
-            check_can_write(json_file)
         comparison = compare_runs(_finished(first), _finished(second), alpha, latency_tolerance)
     except LoopError as error:
         print_error(errors, error)

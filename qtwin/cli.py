@@ -1,9 +1,11 @@
 """The `qtwin` command: a thin layer over the twin and the bridge."""
 
+import shutil
 from typing import Annotated
 
 import typer
 
+from hdl.places import use_writable_homes
 from qtwin.commands import (
     bench_command,
     bitstream_command,
@@ -15,6 +17,11 @@ from qtwin.commands import (
     serve_command,
     user_command,
 )
+from qtwin.commands.parsing import PlainCommand
+from qtwin.interrupts import run_interruptible
+
+NARROW = 60
+"""Columns of a terminal in which the boxes of --help would cut names off."""
 
 app = typer.Typer(
     name="qtwin",
@@ -23,20 +30,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("serve")(serve_command.serve)
-app.command("twin")(serve_command.serve_twin)
-app.command("gateway")(serve_command.serve_gateway)
+app.command("serve", cls=PlainCommand)(serve_command.serve)
+app.command("twin", cls=PlainCommand)(serve_command.serve_twin)
+app.command("gateway", cls=PlainCommand)(serve_command.serve_gateway)
 app.add_typer(user_command.app, name="user")
 app.add_typer(decoder_command.app, name="decoder")
-app.command("loop")(loop_command.loop)
-app.command("demo")(loop_command.demo)
-app.command("bench")(bench_command.bench)
-app.command("compare")(bench_command.compare)
-app.command("replay")(bench_command.replay)
-app.command("board")(board_command.board)
-app.command("bitstream")(bitstream_command.bitstream)
-app.command("selftest")(selftest_command.selftest)
-app.command("compile")(compile_command.compile_decoder_command)
+app.command("loop", cls=PlainCommand)(loop_command.loop)
+app.command("demo", cls=PlainCommand)(loop_command.demo)
+app.command("bench", cls=PlainCommand)(bench_command.bench)
+app.command("compare", cls=PlainCommand)(bench_command.compare)
+app.command("replay", cls=PlainCommand)(bench_command.replay)
+app.command("board", cls=PlainCommand)(board_command.board)
+app.command("bitstream", cls=PlainCommand)(bitstream_command.bitstream)
+app.command("selftest", cls=PlainCommand)(selftest_command.selftest)
+app.command("compile", cls=PlainCommand)(compile_command.compile_decoder_command)
 
 
 @app.callback()
@@ -48,8 +55,11 @@ def _root(
 
         typer.echo(f"qtwin {distribution_version('qtwin')}")
         raise typer.Exit
+    use_writable_homes()  # before a command imports matplotlib
 
 
 def main() -> None:
     """Entry point."""
-    app()
+    if shutil.get_terminal_size().columns < NARROW:
+        app.rich_markup_mode = None
+    run_interruptible(app)

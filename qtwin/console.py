@@ -2,13 +2,14 @@
 
 import errno
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bridge.loop import LoopRun, metadata
+if TYPE_CHECKING:  # an error is printed by commands that need nothing as large
+    from bridge.run import LoopRun
 
 REMEDIES = {
     errno.ENOSPC: "make room, or name a folder on another disk",
@@ -50,8 +51,10 @@ class ProgressWatcher:
         self._progress.update(self._task, completed=done, total=total)
 
 
-def print_run(console: Console, run: LoopRun) -> None:
+def print_run(console: Console, run: "LoopRun") -> None:
     """The table of a run, as far as it came."""
+    from bridge.run import metadata
+
     if run.setup is None or run.link is None or not run.setup.tally.num_shots:
         return
     session = run.setup.session
@@ -63,7 +66,7 @@ def print_run(console: Console, run: LoopRun) -> None:
     console.print(_table(run, found))
 
 
-def _table(run: LoopRun, found: dict[str, Any]) -> Table:
+def _table(run: "LoopRun", found: dict[str, Any]) -> Table:
     """This decoder beside the reference, a row a figure, within 80 columns."""
     assert run.setup is not None
     reference = run.setup.tally.reference_metrics()

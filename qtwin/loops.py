@@ -1,29 +1,31 @@
 """Runs the closed loop for the command line: finds the twin, shows progress, writes the report."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import typer
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from bridge.checkpoint import Checkpoint, Saved
 from bridge.errors import BridgeError, LoopError
-from bridge.files import check_can_write
-from bridge.loop import LoopRun, LoopSettings, check_settings, run_loop
+from bridge.loop import LoopRun, LoopSettings, run_loop
 from bridge.report import result, write_json, write_report
 from qtwin.console import ProgressWatcher, print_error, print_run
 from qtwin.embedded import EmbeddedTwinError, TwinAddress, embedded_twin
+from qtwin.interrupts import INTERRUPTED
+from qtwin.options import backend_faults, judge
 from twin.client import TwinClient, TwinError
 
 DEMO_SEED = 20240501
 SMALL_BACKEND = {"repetition": "repetition29_like", "surface": "surface17_like"}
 TWIN_FOLDER = "twin"
-INTERRUPTED = 130
-"""Exit code of a command that SIGINT ended, as shells have it."""
 LARGE_BACKEND = "willow_like"
+LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,10 @@ def loop_once(
     """Run once; returns whether it went through. A backend of None takes one that fits the code."""
     settings = replace(settings, backend_id=backend_id or default_backend(settings.code, settings.distance))
     console, errors = Console(), Console(stderr=True)
-    with one_message(errors):
-        check_settings(settings)
-        if json_file is not None:
-            check_can_write(json_file)
-        folder = _report_folder(runs_dir, settings)
-    with one_message(errors), reach_twin(twin_choice, folder) as twin:
+    with (
+        one_message(errors),
+        twin_and_folder(twin_choice, settings.backend_id, lambda: _report_folder(runs_dir, settings)) as (twin, folder),
+    ):
         run = _run(settings, twin, folder, console, errors)
         if json_file is not None:
             write_json(json_file, result(run))
@@ -57,14 +57,13 @@ def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_fil
     """Go on with the run whose report folder this is; returns whether it went through. A link of None: as before."""
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
-        if json_file is not None:
-            check_can_write(json_file)
         saved = Checkpoint.load(folder)
         settings = saved.settings if link is None else replace(saved.settings, link=link)
         own_twin = next((place for place in (folder, folder.parent) if (place / TWIN_FOLDER).is_dir()), None)
         if twin_choice.url is None and own_twin is None:
             raise LoopError(f"{folder} holds no twin of its own; name the one that it ran against with --url")
-        with reach_twin(twin_choice, own_twin or folder) as twin:
+        with _alone(folder), reach_twin(twin_choice, own_twin or folder) as twin:
+            saved = Checkpoint.load(folder)  # another may have gone on with it since
             run = _run(settings, twin, folder, console, errors, saved)
             if json_file is not None:
                 write_json(json_file, result(run))
@@ -158,6 +157,35 @@ def reach_twin(choice: TwinChoice, folder: Path) -> Iterator[TwinClient]:
 
 
 @contextmanager
+def twin_and_folder(
+    choice: TwinChoice, backend_id: str | None, new_folder: Callable[[], Path]
+) -> Iterator[tuple[TwinClient, Path]]:
+    """A twin, and a folder that is made for the run once it is sure that the twin is there and has the backend."""
+    if choice.url is None:
+        folder = new_folder()
+        with _alone(folder), reach_twin(choice, folder) as twin:
+            yield twin, folder
+        return
+    with reach_twin(choice, Path()) as twin:
+        if backend_id is not None:
+            judge(backend_faults(backend_id, [str(each["backend_id"]) for each in twin.backends()["backends"]]))
+        folder = new_folder()
+        with _alone(folder):
+            yield twin, folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While a run is in its folder, no other goes on with it; raises LoopError."""
+    try:
+        lock = FileLock(folder / LOCK_FILE).acquire(timeout=0)
+    except Timeout as error:
+        raise LoopError(f"another `qtwin loop` is running in {folder}; wait for it, or start a new run") from error
+    with lock:
+        yield
+
+
+@contextmanager
 def _client(address: TwinAddress) -> Iterator[TwinClient]:
     with TwinClient(address.url, address.email, address.password) as client:
         client.login()
@@ -165,7 +193,7 @@ def _client(address: TwinAddress) -> Iterator[TwinClient]:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    return f" Go on with: qtwin loop --resume {folder}" if Checkpoint.is_in(folder) else ""
+    return f" Go on with: qtwin loop --resume {shlex.quote(str(folder))}" if Checkpoint.is_in(folder) else ""
 
 
 @contextmanager

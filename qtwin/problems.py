@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.errors import LoopError
-from bridge.loop import noise_body
+from bridge.noise import noise_body
 from bridge.problem import DecodingProblem, decoding_problem
 from qtwin.loops import default_backend
 from twin.device.catalog import DeviceCatalog

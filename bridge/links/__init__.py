@@ -11,10 +11,12 @@ import numpy as np
 
 from bridge.errors import LinkOpenError
 from bridge.links.base import Deadlines, Link
+from bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     # A board's own processor has neither Stim nor PyMatching, and needs no more than one link.
     from bridge.decoders import Decoder
+    from bridge.links.faulty.options import FaultOptions
     from bridge.links.uart.line import Line
     from bridge.problem import DecodingProblem
     from hdl.compile.manifest import DecoderFolder
@@ -66,21 +68,29 @@ def _uart_link(argument: str, decoder: Decoder, deadlines: Deadlines, wrapped: C
 
 
 def _faulty(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
-    from bridge.links.faulty import BYTE_FAULTS, FaultyLine, FaultyLink, fault_options
+    from bridge.links.faulty import FaultyLine, FaultyLink
+
+    options, scheme, inner = _faults_of(argument)
+    generator = np.random.default_rng(options.seed)
+    if scheme == "uart":
+        address = inner.partition(":")[2]
+        link = _uart_link(address, decoder, deadlines, lambda line: FaultyLine(line, options, generator))
+        return _adapted(link, scheme, decoder, problem)
+    return FaultyLink(make_link(inner, decoder, problem, deadlines), options, generator)
+
+
+def _faults_of(argument: str) -> tuple[FaultOptions, str, str]:
+    """The faults, and the scheme and the name of the link that has them; raises LinkOpenError."""
+    from bridge.links.faulty.options import BYTE_FAULTS, fault_options
 
     text, _, inner = argument.partition("/")
     if not inner:
         raise LinkOpenError("faulty: what are the faults, and of which link? Write faulty:ber=1e-4,seed=1/uart:PORT")
-    options = fault_options(text)
-    generator = np.random.default_rng(options.seed)
-    scheme, _, address = inner.partition(":")
-    if scheme == "uart":
-        link = _uart_link(address, decoder, deadlines, lambda line: FaultyLine(line, options, generator))
-        return _adapted(link, scheme, decoder, problem)
+    options, scheme = fault_options(text), inner.partition(":")[0]
     wrong = [name for name in BYTE_FAULTS if getattr(options, name)]
-    if wrong:
+    if wrong and scheme != "uart":
         raise LinkOpenError(f"faulty: {', '.join(wrong)} happens to bytes on a serial line (uart), not to {scheme}")
-    return FaultyLink(make_link(inner, decoder, problem, deadlines), options, generator)
+    return options, scheme, inner
 
 
 def _pynq(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
@@ -120,13 +130,49 @@ def make_link(name: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
     return _adapted(make(argument, decoder, problem, deadlines), scheme, decoder, problem)
 
 
-def check_link(name: str) -> None:
-    """Raises LinkOpenError where there is no link of this name."""
-    if name.partition(":")[0] not in LINKS:
+def check_link(name: str, *, is_here: bool = False) -> None:
+    """What can be told of a link before anything is started.
+
+    Args:
+        name: see `make_link`.
+        is_here: the link is to be opened on this machine, so its port and its files have to be here, too.
+
+    Raises:
+        LinkOpenError: no such link, or what stands after its name is not for it.
+    """
+    scheme, colon, argument = name.partition(":")
+    if scheme not in LINKS:
         raise LinkOpenError(
             f"there is no link {name!r}: expected one of {', '.join(LINKS)} "
             "(cocotb:icarus for Icarus, uart:PORT for a board, faulty:FAULTS/LINK for faults)"
+            f"{did_you_mean(scheme, LINKS)}"
         )
+    if scheme == "cocotb":
+        from bridge.links.cosim.link import check_simulator
+
+        check_simulator(argument or "verilator")
+    elif scheme == "uart":
+        from bridge.links.uart.line import check_port, uart_address
+
+        address = uart_address(argument)
+        if is_here:
+            check_port(address)
+    elif scheme == "pynq":
+        from bridge.links.pynq.link import check_choice, parse_choice
+
+        if colon and not argument:
+            raise LinkOpenError(
+                "pynq: which board? Write pynq:ADDRESS, pynq:ADDRESS,FILE.bit or pynq:simulated; "
+                "pynq alone is the board that this runs on"
+            )
+        choice = parse_choice(argument)
+        if is_here:
+            check_choice(choice)
+    elif scheme == "faulty":
+        _, _, inner = _faults_of(argument)
+        check_link(inner, is_here=is_here)
+    elif colon:
+        raise LinkOpenError(f"there is no link {name!r}: nothing stands after {scheme}")
 
 
 def default_link(decoder: Decoder) -> str:

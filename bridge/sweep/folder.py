@@ -15,10 +15,9 @@ from bridge.sweep.batch import BatchResult
 from bridge.sweep.journal import Journal, read_journal
 from bridge.sweep.memories import Memory, memory_from
 from bridge.sweep.package import DecoderPackage
-from bridge.sweep.plan import MemorySpec, SweepPlan
+from bridge.sweep.plan import PLAN_FILE, MemorySpec, SweepPlan
 from bridge.sweep.points import FACTS, Point
 
-PLAN_FILE = "sweep.yaml"
 POINTS_FILE = "points.json"
 JOURNAL_FILE = "batches.journal"
 SUMMARY_FILE = "summary.json"

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bridge.errors import LoopError
-from bridge.loop import noise_body
+from bridge.noise import noise_body
 
 ROUNDS_PATTERN = re.compile(r"^(?:(\d*)d|(\d+))$")
+PLAN_FILE = "sweep.yaml"
 DRIFTED = "drifted"
 LINK_OF_DECODER = "default"
 MAX_DRIFT = 1e6
@@ -138,18 +139,6 @@ def rounds_of(text: str, distance: int) -> int:
     if found is None:
         raise LoopError(f"{text!r} is not a number of rounds: expected one such as 10, d or 3d")
     return int(found[2]) if found[2] else int(found[1] or 1) * distance
-
-
-def plan_of(content: Mapping[str, Any], where: str) -> SweepPlan:
-    """Check a plan; raises LoopError that names the place and the key."""
-    try:
-        return SweepPlan.model_validate(content)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'the plan'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        )
-        raise LoopError(f"{where}: {faults}") from error
 
 
 def read_plan(file: Path) -> dict[str, Any]:

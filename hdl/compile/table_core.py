@@ -20,13 +20,7 @@ def emit_core(graph: DecodingGraph) -> CoreFiles:
     Raises:
         ErrorModelError: the shot has more than 20 bits.
     """
-    address_bits = len(graph.layer_select) * graph.layout.num_layers
-    if address_bits > MAX_ADDRESS_BITS:
-        raise ErrorModelError(
-            f"a table needs {address_bits} address bits ({len(graph.layer_select)} detectors in each of "
-            f"{graph.layout.num_layers} layers), at most {MAX_ADDRESS_BITS} are possible; use fewer rounds, a smaller "
-            "distance, or the union-find core"
-        )
+    address_bits = check_table_size(len(graph.layer_select), graph.layout.num_layers)
     table = maximum_likelihood_table(graph)
     stored = io.BytesIO()
     np.save(stored, table)
@@ -38,6 +32,17 @@ def emit_core(graph: DecodingGraph) -> CoreFiles:
         rtl=("table_core.sv",),
         table=TABLE_FILE,
     )
+
+
+def check_table_size(layer_width: int, num_layers: int) -> int:
+    """Address bits of a table for shots of this shape; raises ErrorModelError where they are too many."""
+    address_bits = layer_width * num_layers
+    if address_bits > MAX_ADDRESS_BITS:
+        raise ErrorModelError(
+            f"a table needs {address_bits} address bits ({layer_width} detectors in each of {num_layers} layers), at "
+            f"most {MAX_ADDRESS_BITS} are possible; use fewer rounds, a smaller distance, or the union-find core"
+        )
+    return address_bits
 
 
 def table_planes(graph: DecodingGraph, table: NDArray[np.uint32]) -> NDArray[np.uint32]:

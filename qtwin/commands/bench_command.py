@@ -6,17 +6,23 @@ from typing import Annotated, Any
 import typer
 
 from qtwin.commands.loop_command import Email, Password, Url
+from qtwin.commands.parsing import decoder_name, number, whole_number
 from qtwin.extras import require
 
 
 def bench(
     sweep: Annotated[Path | None, typer.Argument(help="A sweep's YAML file; the options below go before it.")] = None,
     decoder: Annotated[
-        list[str] | None, typer.Option(help="As in qtwin loop; may be given several times, like all lists here.")
+        list[str] | None,
+        typer.Option(
+            help="As in qtwin loop; may be given several times, like all lists here.",
+            parser=decoder_name,
+            metavar="TEXT",
+        ),
     ] = None,
     link: Annotated[list[str] | None, typer.Option(help="Link of decoders in RTL; default: verilated.")] = None,
     code: Annotated[list[str] | None, typer.Option(help="surface or repetition; default: surface.")] = None,
-    distance: Annotated[list[int] | None, typer.Option(help="Code distance; default: 3.")] = None,
+    distance: Annotated[list[int] | None, number("Code distance; default: 3.")] = None,
     rounds: Annotated[list[str] | None, typer.Option(help="A number, d, or a multiple such as 3d; default: d.")] = None,
     noise: Annotated[
         list[str] | None,
@@ -24,20 +30,20 @@ def bench(
     ] = None,
     basis: Annotated[str | None, typer.Option(help="Z or X.")] = None,
     backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same counts.")] = None,
-    max_shots: Annotated[int | None, typer.Option(help="Shots of a point at the most; default: 1,000,000.")] = None,
+    seed: Annotated[int | None, number("The same seed gives the same counts.")] = None,
+    max_shots: Annotated[int | None, number("Shots of a point at the most; default: 1,000,000.")] = None,
     max_errors: Annotated[
-        int | None, typer.Option(help="Errors that are enough for a point, 0: any number; default: 1,000.")
+        int | None, number("Errors that are enough for a point, 0: any number; default: 1,000.", least=0)
     ] = None,
     shots_over: Annotated[
         list[str] | None, typer.Option(help="max_shots over one link, such as cocotb=20000.", metavar="LINK=SHOTS")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Shots of a batch; default: 20,000.")] = None,
+    batch: Annotated[int | None, number("Shots of a batch; default: 20,000.")] = None,
     deadline_ns: Annotated[float | None, typer.Option(help="Default: the device's round time.")] = None,
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run; one that exists goes on where it was stopped.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; default: one a CPU. 1: in this one.", min=1)] = None,
+    workers: Annotated[int | None, number("Processes; default: one a CPU. 1: in this one.", least=1)] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Run on a Dask cluster: tcp://HOST:PORT of its scheduler.")
     ] = None,
@@ -50,9 +56,7 @@ def bench(
 ) -> None:
     """Sweep decoders over codes, distances and noise; compare with PyMatching on the same shots; write a report."""
     require("bench", "qtwin bench")
-    from bridge.links.base import Deadlines
-    from qtwin.benches import BenchOptions, bench_once
-    from qtwin.loops import TwinChoice
+    from qtwin.plans import PlanSource, judged_plan
 
     lists = {"decoders": decoder, "links": link, "codes": code, "distances": distance, "rounds": rounds, "noise": noise}
     single = {"basis": basis, "backend": backend, "seed": seed, "max_shots": max_shots, "batch_shots": batch}
@@ -64,9 +68,14 @@ def bench(
         changes["deadline_ns"] = deadline_ns
     if shots_over:
         changes["shots_over"] = dict(_link_and_shots(text) for text in shots_over)
+    plan = judged_plan(PlanSource(sweep, run, changes), url, is_here=scheduler is None)
+    # what takes a second to import comes after what may be told at once
+    from bridge.links.base import Deadlines
+    from qtwin.benches import BenchOptions, bench_once
+    from qtwin.loops import TwinChoice
+
     options = BenchOptions(
-        sweep_file=sweep,
-        changes=changes,
+        plan=plan,
         run=run,
         runs_dir=runs_dir,
         num_workers=workers,
@@ -80,9 +89,12 @@ def bench(
 
 def _link_and_shots(text: str) -> tuple[str, int]:
     link, _, shots = text.partition("=")
-    if not link or not shots.isdigit():
-        raise typer.BadParameter(f"{text!r}: expected a link and a number of shots, such as cocotb=20000")
-    return link, int(shots)
+    try:
+        return link, whole_number(shots)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(
+            f"--shots-over {text!r}: expected a link and a number of shots, such as cocotb=20000"
+        ) from error
 
 
 def compare(
@@ -102,6 +114,9 @@ def compare(
     Exit code 0: no regression; 1: a regression; 2: nothing to compare.
     """
     require("bench", "qtwin compare")
+    from qtwin.options import file_faults, judge
+
+    judge(file_faults(json_file))
     from qtwin.benches import compare_once
 
     raise typer.Exit(compare_once(first, second, alpha, latency_tolerance, json_file))
@@ -122,6 +137,9 @@ def replay(
 ) -> None:
     """Send one shot of a run through a decoder again, and show what went in and what came back."""
     require("bench", "qtwin replay")
+    from qtwin.options import judge, link_faults
+
+    judge(link_faults(link, None))
     from qtwin.benches import replay_once
 
     if not replay_once(run, shot, point, link, output if trace else None):

@@ -5,20 +5,26 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands.loop_command import Email, Password, Url
+from qtwin.commands.loop_command import Backend, Basis, Code, Distance, Email, Noise, Password, Rounds, Url
+from qtwin.commands.parsing import decoder_name
 
 
 def bitstream(
     board: Annotated[str, typer.Option(help="ulx3s, hx8k, or a folder with a board.yaml.")] = "ulx3s",
     decoder: Annotated[
-        str, typer.Option(help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).")
+        str,
+        typer.Option(
+            help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).",
+            parser=decoder_name,
+            metavar="TEXT",
+        ),
     ] = "table",
-    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
-    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
-    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
-    noise: Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")] = "device",
-    backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
+    code: Code = "surface",
+    distance: Distance = 3,
+    rounds: Rounds = None,
+    basis: Basis = "Z",
+    noise: Noise = "device",
+    backend: Backend = None,
     clock: Annotated[
         float | None, typer.Option(help="The decoder's clock in MHz, one of the board's; default: its first.")
     ] = None,
@@ -34,6 +40,15 @@ def bitstream(
     The code, distance, rounds, basis and noise say which decoder to compile, as they do for `qtwin loop`; they are not
     needed with the path of a decoder.
     """
+    from qtwin.options import Session, board_faults, decoder_faults, judge, rtl_only_faults, session_faults
+
+    session = Session(code, distance, rounds, basis, noise, backend)
+    judge(
+        board_faults(board, clock),
+        session_faults(session, url),
+        decoder_faults(decoder, None if Path(decoder).exists() else session),
+        rtl_only_faults(decoder),
+    )
     from bridge.loop import LoopSettings
     from qtwin.bitstreams import write_board_bitstream
     from qtwin.loops import TwinChoice

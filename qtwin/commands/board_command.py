@@ -5,21 +5,27 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands.loop_command import Email, Password, Url
+from qtwin.commands.loop_command import Backend, Basis, Code, Distance, Email, Noise, Password, Rounds, Url
+from qtwin.commands.parsing import decoder_name
 
 
 def board(
     uart: Annotated[bool, typer.Option("--uart", help="A serial port (a pseudo-terminal).")] = False,
     pynq: Annotated[bool, typer.Option("--pynq", help="A PYNQ board.")] = False,
     decoder: Annotated[
-        str, typer.Option(help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).")
+        str,
+        typer.Option(
+            help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).",
+            parser=decoder_name,
+            metavar="TEXT",
+        ),
     ] = "table",
-    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
-    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
-    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
-    noise: Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")] = "device",
-    backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
+    code: Code = "surface",
+    distance: Distance = 3,
+    rounds: Rounds = None,
+    basis: Basis = "Z",
+    noise: Noise = "device",
+    backend: Backend = None,
     port: Annotated[Path | None, typer.Option(help="--uart: also make a symbolic link to the port here.")] = None,
     clocks_per_bit: Annotated[
         int, typer.Option(help="--uart: clock cycles of a bit; fewer simulate faster.", min=4, max=4096)
@@ -53,12 +59,31 @@ def board(
     The code, distance, rounds, basis and noise say which decoder to compile, as they do for `qtwin loop`; they are not
     needed with the path of a decoder.
     """
+    if uart == pynq:
+        raise typer.BadParameter("say which board: --uart or --pynq")
+    from hdl.boards.pynq_z2 import SIMULATORS
+    from qtwin.options import (
+        Session,
+        board_faults,
+        choice_faults,
+        decoder_faults,
+        judge,
+        rtl_only_faults,
+        session_faults,
+    )
+
+    session = Session(code, distance, rounds, basis, noise, backend)
+    judge(
+        () if gates is None else board_faults(gates, name="--gates"),
+        choice_faults(simulator, SIMULATORS, "--simulator"),
+        session_faults(session, url),
+        decoder_faults(decoder, None if Path(decoder).exists() else session),
+        rtl_only_faults(decoder),
+    )
     from bridge.loop import LoopSettings
     from qtwin.boards import serve_pynq, serve_uart, write_pynq_project
     from qtwin.loops import TwinChoice
 
-    if uart == pynq:
-        raise typer.BadParameter("say which board: --uart or --pynq")
     settings = LoopSettings(
         decoder=decoder,
         code=code,

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from qtwin.commands.parsing import number
+
 
 def compile_decoder_command(
     error_model: Annotated[Path, typer.Argument(help="A detector error model in Stim's format (.dem).")],
@@ -13,17 +15,17 @@ def compile_decoder_command(
     core: Annotated[
         str, typer.Option(help="table (exact, small codes) or union-find, with choices as in --decoder.")
     ] = "table",
-    weight_bits: Annotated[int | None, typer.Option(help="Union-find: bits of an edge weight (default 4).")] = None,
+    weight_bits: Annotated[int | None, number("Union-find: bits of an edge weight (default 4).")] = None,
     loadable: Annotated[bool, typer.Option("--loadable", help="Union-find: weights change at run time.")] = False,
     window: Annotated[
-        int | None, typer.Option(help="Union-find: layers decoded together, for memories of any length.")
+        int | None, number("Union-find: layers decoded together, for memories of any length.", least=0)
     ] = None,
-    commit: Annotated[int | None, typer.Option(help="Layers that each window commits (default: half of it).")] = None,
+    commit: Annotated[int | None, number("Layers that each window commits (default: half of it).", least=0)] = None,
     cycle_budget: Annotated[
-        int | None, typer.Option(help="Union-find: cycles after which a shot or window is answered as it is.")
+        int | None, number("Union-find: cycles after which a shot or window is answered as it is.")
     ] = None,
     fifo_layers: Annotated[
-        int | None, typer.Option(help="Layers that wait while a window is decoded: a power of two.")
+        int | None, number("Layers that wait while a window is decoded: a power of two.", least=0)
     ] = None,
     name: Annotated[str | None, typer.Option(help="The decoder's name.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,

@@ -6,16 +6,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from qtwin.commands.loop_command import Basis, Code, Distance, Rounds
+from qtwin.commands.parsing import PlainCommand, decoder_name, number
+
 app = typer.Typer(help="Bring your own decoder: start one, check one.", no_args_is_help=True)
 
 
-@app.command("new")
+@app.command("new", cls=PlainCommand)
 def new(
     name: Annotated[Path, typer.Argument(help="Folder to create; its name is the decoder's.")],
-    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
-    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
-    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
+    code: Code = "surface",
+    distance: Distance = 3,
+    rounds: Rounds = None,
+    basis: Basis = "Z",
     noise: Annotated[str, typer.Option(help="What its weights are for: device, or uniform:P.")] = "device",
     style: Annotated[
         str, typer.Option(help="core: events in, flips out. adapter: a decoder with ports of its own.")
@@ -23,6 +26,14 @@ def new(
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:
     """Write a decoder that works, with one small module to edit, tests that run, and a README."""
+    from hdl.compile.skeleton import STYLES
+    from qtwin.options import Session, choice_faults, clock_faults, judge, session_faults
+
+    judge(
+        session_faults(Session(code, distance, rounds, basis, noise), None),
+        choice_faults(style, STYLES, "--style"),
+        clock_faults(clock_mhz),
+    )
     from bridge.errors import BridgeError
     from hdl.compile.skeleton import new_decoder
     from hdl.errors import HdlError
@@ -48,29 +59,34 @@ def new(
     )
 
 
-@app.command("check")
+@app.command("check", cls=PlainCommand)
 def check(
     path: Annotated[
-        str, typer.Argument(help="A decoder's folder or decoder.yaml; or table, union-find, union-find:3.")
+        str,
+        typer.Argument(
+            help="A decoder's folder or decoder.yaml; or table, union-find, union-find:3.", parser=decoder_name
+        ),
     ],
     code: Annotated[str | None, typer.Option(help="Its code; default: what its manifest says, else surface.")] = None,
-    distance: Annotated[int | None, typer.Option(help="Its distance; default likewise, else 3.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Its rounds; default likewise, else the distance.")] = None,
+    distance: Annotated[int | None, number("Its distance; default likewise, else 3.")] = None,
+    rounds: Annotated[int | None, number("Its rounds; default likewise, else the distance.")] = None,
     basis: Annotated[str | None, typer.Option(help="Z or X; default likewise.")] = None,
     noise: Annotated[
         str, typer.Option(help="Noise of the shots it is tried on: device, or uniform:P.")
     ] = "uniform:0.005",
-    shots: Annotated[int, typer.Option(help="Shots of the long run.", min=500)] = 8192,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same shots.")] = 1,
+    shots: Annotated[int, number("Shots of the long run.", least=500)] = 8192,
+    seed: Annotated[int, number("The same seed gives the same shots.", least=0)] = 1,
     deadline_ns: Annotated[
         float | None, typer.Option(help="For one answer; default: what the device takes for a shot.", min=1)
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file, too.")] = None,
 ) -> None:
     """Examine a decoder's RTL: says what is wrong with it, by what evidence, and where to look."""
+    from qtwin.options import decoder_faults, file_faults, judge, rtl_only_faults
+
+    judge(decoder_faults(path, named=lambda _: "PATH"), rtl_only_faults(path, "PATH"), file_faults(json_file))
     from bridge.doctor import Examination
     from bridge.errors import BridgeError
-    from bridge.files import check_can_write
     from bridge.report import write_json
     from hdl.errors import HdlError
     from qtwin.checks import check_decoder, print_diagnosis
@@ -79,8 +95,6 @@ def check(
     choice = {"code": code, "distance": distance, "rounds": rounds, "basis": basis}
     settings = Examination(shots=shots, seed=seed, deadline_ns=deadline_ns)
     try:
-        if json_file is not None:
-            check_can_write(json_file)
         diagnosis = check_decoder(path, choice, noise, settings)
         if json_file is not None:
             write_json(json_file, diagnosis.to_dict())

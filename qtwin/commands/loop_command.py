@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from qtwin.commands.parsing import decoder_name, number
+
 DEMO_SHOTS = 100_000
 
 Url = Annotated[
@@ -15,13 +17,22 @@ Password = Annotated[
     str | None, typer.Option(envvar="QTWIN_PASSWORD", help="Its password; better in QTWIN_PASSWORD than here.")
 ]
 
+Code = Annotated[str, typer.Option(help="surface (rotated) or repetition.")]
+Distance = Annotated[int, number("Code distance.")]
+Rounds = Annotated[int | None, number("Rounds of a memory; default: the distance.")]
+Basis = Annotated[str, typer.Option(help="Z or X.")]
+Noise = Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")]
+Backend = Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")]
+
 
 def loop(
     decoder: Annotated[
         str,
         typer.Option(
             help="table, union-find, pymatching, sinter:NAME, or the path of a decoder.yaml (or of its folder). With "
-            "choices: union-find:3 (weight bits), union-find:window=10,commit=5,loadable (also bits, budget, fifo)."
+            "choices: union-find:3 (weight bits), union-find:window=10,commit=5,loadable (also bits, budget, fifo).",
+            parser=decoder_name,
+            metavar="TEXT",
         ),
     ] = "table",
     link: Annotated[
@@ -31,23 +42,23 @@ def loop(
             "faulty:FAULTS/LINK; default: verilated for RTL."
         ),
     ] = None,
-    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
-    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
-    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
-    shots: Annotated[int, typer.Option(help="Memories to run.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same shots.")] = 1,
-    noise: Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")] = "device",
-    backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
+    code: Code = "surface",
+    distance: Distance = 3,
+    rounds: Rounds = None,
+    basis: Basis = "Z",
+    shots: Annotated[int, number("Memories to run.")] = 10_000,
+    seed: Annotated[int, number("The same seed gives the same shots.")] = 1,
+    noise: Noise = "device",
+    backend: Backend = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result alone to this file, too.")] = None,
-    trace: Annotated[int | None, typer.Option(help="Record the waveform of this shot (from 0).")] = None,
+    trace: Annotated[int | None, number("Record the waveform of this shot (from 0).")] = None,
     adaptive: Annotated[
         bool,
         typer.Option(
             "--adaptive", help="Renew the decoder's weights from the syndromes (--decoder union-find:loadable)."
         ),
     ] = False,
-    renew_every: Annotated[int, typer.Option(help="With --adaptive: shots between two renewals.", min=100)] = 10_000,
+    renew_every: Annotated[int, number("With --adaptive: shots between two renewals.", least=100)] = 10_000,
     half_life: Annotated[float, typer.Option(help="With --adaptive: age in shots that counts half.", min=1)] = 50_000,
     compare_fresh: Annotated[
         bool,
@@ -56,7 +67,7 @@ def loop(
             help="With --adaptive: recalibrate the device at the end, and judge its new error model on the same shots.",
         ),
     ] = False,
-    chunk: Annotated[int, typer.Option(help="Shots a transfer.", min=1)] = 8192,
+    chunk: Annotated[int, number("Shots a transfer.", least=1)] = 8192,
     timeout: Annotated[float, typer.Option(help="Seconds that one transfer may take.", min=0.1)] = 120.0,
     reconnect: Annotated[float, typer.Option(help="Seconds in which a lost link must come back.", min=0)] = 60.0,
     resume: Annotated[
@@ -68,6 +79,29 @@ def loop(
     password: Password = None,
 ) -> None:
     """Run the closed loop once: twin, link, decoder and back; compare with PyMatching on the same shots."""
+    from qtwin.options import (
+        Session,
+        decoder_faults,
+        file_faults,
+        judge,
+        link_faults,
+        resume_faults,
+        rtl_faults,
+        session_faults,
+    )
+
+    if resume is not None:
+        judge(resume_faults(resume, link), file_faults(json_file))
+    else:
+        session = Session(code, distance, rounds, basis, noise, backend, seed, shots)
+        judge(
+            session_faults(session, url),
+            decoder_faults(decoder, session),
+            link_faults(link, decoder),
+            rtl_faults(decoder, trace, shots, adaptive),
+            file_faults(json_file),
+        )
+    # what takes a second to import comes after what may be told at once
     from bridge.adaptive.estimator import EstimatorSettings
     from bridge.adaptive.policy import AdaptiveSettings
     from bridge.links.base import Deadlines
@@ -99,7 +133,7 @@ def loop(
 
 
 def demo(
-    shots: Annotated[int, typer.Option(help="Memories of each code.", min=1)] = DEMO_SHOTS,
+    shots: Annotated[int, number("Memories of each code.", least=1)] = DEMO_SHOTS,
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
 ) -> None:
     """Close the loop twice, repetition d=3 and surface d=3, both through RTL in Verilator."""

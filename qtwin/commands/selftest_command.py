@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands.loop_command import Email, Password, Url
+from qtwin.commands.loop_command import Backend, Basis, Code, Distance, Email, Noise, Password, Rounds, Url
+from qtwin.commands.parsing import decoder_name
 
 
 def selftest(
@@ -13,14 +14,19 @@ def selftest(
         typer.Option(help="uart:PORT, pynq, verilated, cocotb, faulty:FAULTS/LINK, …; default: verilated for RTL."),
     ] = None,
     decoder: Annotated[
-        str, typer.Option(help="What should be there: table, union-find, …, or the path of a decoder.yaml.")
+        str,
+        typer.Option(
+            help="What should be there: table, union-find, …, or the path of a decoder.yaml.",
+            parser=decoder_name,
+            metavar="TEXT",
+        ),
     ] = "table",
-    code: Annotated[str, typer.Option(help="surface (rotated) or repetition.")] = "surface",
-    distance: Annotated[int, typer.Option(help="Code distance.")] = 3,
-    rounds: Annotated[int | None, typer.Option(help="Rounds of a memory; default: the distance.")] = None,
-    basis: Annotated[str, typer.Option(help="Z or X.")] = "Z",
-    noise: Annotated[str, typer.Option(help="device, or uniform:P for circuit noise of probability P.")] = "device",
-    backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
+    code: Code = "surface",
+    distance: Distance = 3,
+    rounds: Rounds = None,
+    basis: Basis = "Z",
+    noise: Noise = "device",
+    backend: Backend = None,
     url: Url = None,
     email: Email = "admin@qcraft.local",
     password: Password = None,
@@ -29,6 +35,14 @@ def selftest(
 
     The code, distance, rounds, basis and noise say which decoder should be there, as they do for `qtwin board`.
     """
+    from qtwin.options import Session, decoder_faults, judge, link_faults, session_faults
+
+    session = Session(code, distance, rounds, basis, noise, backend)
+    judge(
+        session_faults(session, url),
+        decoder_faults(decoder, session),
+        link_faults(link, decoder),
+    )
     from bridge.loop import LoopSettings
     from qtwin.loops import TwinChoice
     from qtwin.selftests import selftest_link

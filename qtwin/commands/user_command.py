@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from qtwin.commands.parsing import PlainCommand
 from qtwin.commands.serve_command import DatabaseUrl, DataDir
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Create = Annotated[
 ]
 
 
-@app.command("add")
+@app.command("add", cls=PlainCommand)
 def add(
     email: Email,
     password: NewPassword = None,
@@ -40,7 +41,7 @@ def add(
     Console().print(f"{user.email} may log in as {user.role}", highlight=False)
 
 
-@app.command("list")
+@app.command("list", cls=PlainCommand)
 def list_users(data_dir: DataDir = Path("data"), database_url: DatabaseUrl = None) -> None:
     """List users."""
     table = Table("email", "role", "state")
@@ -50,7 +51,7 @@ def list_users(data_dir: DataDir = Path("data"), database_url: DatabaseUrl = Non
     Console().print(table)
 
 
-@app.command("disable")
+@app.command("disable", cls=PlainCommand)
 def disable(email: Email, data_dir: DataDir = Path("data"), database_url: DatabaseUrl = None) -> None:
     """Refuse a user from now on."""
     with _directory(data_dir, database_url) as directory:
@@ -58,7 +59,7 @@ def disable(email: Email, data_dir: DataDir = Path("data"), database_url: Databa
     Console().print(f"{email} is disabled", highlight=False)
 
 
-@app.command("enable")
+@app.command("enable", cls=PlainCommand)
 def enable(email: Email, data_dir: DataDir = Path("data"), database_url: DatabaseUrl = None) -> None:
     """Let a disabled user in again."""
     with _directory(data_dir, database_url) as directory:
@@ -66,7 +67,7 @@ def enable(email: Email, data_dir: DataDir = Path("data"), database_url: Databas
     Console().print(f"{email} may log in again", highlight=False)
 
 
-@app.command("password")
+@app.command("password", cls=PlainCommand)
 def set_password(
     email: Email,
     password: NewPassword = None,

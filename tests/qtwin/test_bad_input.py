@@ -20,6 +20,7 @@ from tests.qtwin.conftest import Qtwin
 from twin.client import TwinClient
 
 BROKEN = Path(__file__).parent.parent / "bridge" / "broken" / "broken.sv"
+USAGE = 2
 RUN = ("--code", "repetition", "--noise", "uniform:0.01", "--shots", "2000")
 
 
@@ -49,14 +50,14 @@ def broken_decoder(qtwin: Qtwin, mode: int, **changes: Any) -> Path:
 
 def test_unknown_decoder_is_named_with_those_there_are(qtwin: Qtwin) -> None:
     outcome = qtwin.loop(*RUN, "--decoder", "tabel")
-    assert outcome.code == 1
+    assert outcome.code == USAGE
     assert "there is no decoder 'tabel': expected table" in outcome.message
     assert "Traceback" not in outcome.errors
 
 
 def test_unknown_link_is_named_with_those_there_are(qtwin: Qtwin) -> None:
     outcome = qtwin.loop(*RUN, "--link", "telepathy")
-    assert outcome.code == 1
+    assert outcome.code == USAGE
     assert "there is no link 'telepathy': expected one of software, verilated, cocotb" in outcome.message
 
 
@@ -66,11 +67,10 @@ def test_unknown_link_is_named_with_those_there_are(qtwin: Qtwin) -> None:
         (("--decoder", "tabel"), "there is no decoder 'tabel'"),
         (("--link", "verilatd"), "there is no link 'verilatd'"),
         (("--noise", "unifrom:0.005"), "--noise 'unifrom:0.005': expected `device`, or `uniform:P`"),
-        (("--shots", "0"), "--shots must be at least 1"),
-        (("--code", "surfac"), "--code 'surfac': expected surface or repetition"),
-        (("--runs-dir", "file"), "cannot make a folder for the report in file: Not a directory"),
+        (("--shots", "0"), "--shots 0: expected at least 1"),
+        (("--code", "surfac"), "--code 'surfac': expected 'repetition' or 'surface'"),
         (("--json", "."), "cannot write the result to .: it is a folder; name a file in it"),
-        (("--json", "file/result.json"), "cannot make the folder file for the result: File exists"),
+        (("--json", "file/result.json"), "cannot write the result to file/result.json: there is no folder file"),
         (("--resume", "file"), "file holds no unfinished run"),
     ],
 )
@@ -79,20 +79,20 @@ def test_what_needs_no_twin_is_refused_before_one_is_started(
 ) -> None:
     (qtwin.folder / "file").write_text("where a folder should be")
     outcome = qtwin.loop(*RUN, *wrong, QTWIN_URL="http://127.0.0.1:9")
-    assert outcome.code == 1
+    assert outcome.code == USAGE
     assert message in outcome.message
     assert not (qtwin.folder / "runs").exists()
 
 
 def test_manifest_with_a_missing_file_names_the_file(qtwin: Qtwin) -> None:
     outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0, sources=["broken.sv", "lost.sv"])))
-    assert outcome.code == 1
+    assert outcome.code == USAGE
     assert "sources names 'lost.sv', but there is no file" in outcome.message
 
 
 def test_manifest_with_an_unknown_key_names_the_key(qtwin: Qtwin) -> None:
     outcome = qtwin.loop(*RUN, "--decoder", str(broken_decoder(qtwin, 0, sauces=["broken.sv"])))
-    assert outcome.code == 1
+    assert outcome.code == USAGE
     assert "sauces: Extra inputs are not permitted" in outcome.message
 
 
@@ -158,8 +158,8 @@ def test_wrong_password_is_said_once(qtwin: Qtwin) -> None:
 
 def test_unknown_backend_is_named_with_those_there_are(qtwin: Qtwin) -> None:
     outcome = qtwin.loop(*RUN, "--backend", "foo")
-    assert outcome.code == 1
-    assert "the twin: there is no backend 'foo'; there are: ibm_jakarta_like, surface17_like" in outcome.message
+    assert outcome.code == USAGE
+    assert "--backend: there is no backend 'foo'; there are: ibm_jakarta_like, repetition29_like" in outcome.message
 
 
 def test_address_that_is_none_is_said_without_a_number(qtwin: Qtwin) -> None:
@@ -177,11 +177,13 @@ def test_nobody_at_the_url_is_said_once(qtwin: Qtwin) -> None:
     assert "Traceback" not in outcome.errors
 
 
-def test_distance_that_is_no_distance_is_refused_by_the_twin_s_words(qtwin: Qtwin) -> None:
-    outcome = qtwin.loop(*RUN, "--distance", "1")
+def test_folder_for_reports_that_cannot_be_made_is_told_with_the_option(qtwin: Qtwin) -> None:
+    (qtwin.folder / "file").write_text("where a folder should be")
+    outcome = qtwin.loop(*RUN, "--runs-dir", "file")
     assert outcome.code == 1
-    assert "422" in outcome.message
-    assert "distance" in outcome.message
+    assert (
+        "cannot make a folder for the report in file: Not a directory; name another with --runs-dir" in outcome.message
+    )
 
 
 class KillAfter:

@@ -150,23 +150,11 @@ def test_drifted_device_is_noisier_than_its_error_model_and_is_left_as_it_was(qt
     assert after[0]["counts"]["errors"] == device["counts"]["errors"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--decoder", "nothing"), "there is no decoder 'nothing'"),
-        (("--link", "telepathy"), "there is no link 'telepathy'"),
-        (("--decoder", "sinter:nothing"), "there is no decoder 'nothing'"),
-        (("--noise", "uniform:2"), "uniform:P"),
-        (("--distance", "1"), "distances"),
-        (("--scheduler", "tcp://127.0.0.1:9", "--decoder", "pymatching"), "no Dask scheduler answers"),
-        (("missing.yaml",), "cannot read the sweep missing.yaml"),
-    ],
-)
-def test_wrong_option_is_one_clear_message(qtwin: Qtwin, arguments: tuple[str, ...], says: str) -> None:
-    done = run(qtwin, "bench", "--run", "run", *arguments)
+def test_scheduler_that_does_not_answer_is_one_clear_message(qtwin: Qtwin) -> None:
+    done = run(qtwin, "bench", "--run", "run", "--scheduler", "tcp://127.0.0.1:9", "--decoder", "pymatching")
     assert done.exit_code == 1
     message = " ".join(done.stderr.split())
-    assert says in message
+    assert "no Dask scheduler answers" in message
     assert "Traceback" not in message
 
 

@@ -105,7 +105,7 @@ def test_adaptive_run_renews_the_weights_and_tells_the_twin(qtwin: Qtwin) -> Non
 
 def test_adaptive_run_of_a_decoder_with_fixed_weights_is_refused(qtwin: Qtwin) -> None:
     outcome = qtwin.loop("--adaptive", "--decoder", "table", "--shots", "10")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert "use --decoder union-find:loadable" in outcome.message
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from twin.device.errors import described, faults_of
 from twin.device.schema import Strict
@@ -37,14 +37,20 @@ class MemorySpec(Strict):
     def uniform_prob(self) -> float | None:
         return None if self.noise is None else self.noise.uniform_prob
 
-    @model_validator(mode="after")
-    def _check_code(self) -> Self:
-        limit = MAX_DISTANCE[self.code_family]
-        if self.code_distance > limit:
-            raise ValueError(f"code_distance of a {self.code_family} code is at most {limit}, got {self.code_distance}")
-        if self.code_family == "repetition" and self.basis != "Z":
-            raise ValueError("a repetition code has basis Z only")
-        return self
+    @field_validator("code_distance")
+    @classmethod
+    def _check_distance(cls, value: int, found: ValidationInfo) -> int:
+        family = found.data.get("code_family")  # absent where it is at fault itself
+        if family is not None and value > MAX_DISTANCE[family]:
+            raise ValueError(f"expected at most {MAX_DISTANCE[family]} for a {family} code, got {value}")
+        return value
+
+    @field_validator("basis")
+    @classmethod
+    def _check_basis(cls, value: Basis, found: ValidationInfo) -> Basis:
+        if found.data.get("code_family") == "repetition" and value != "Z":
+            raise ValueError(f"expected Z, the only basis of a repetition code, got {value}")
+        return value
 
 
 class SessionSpec(MemorySpec):

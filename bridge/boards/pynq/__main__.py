@@ -7,9 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
-from bridge.boards.pynq.board import SIMULATORS, BoardSettings, running_board
+from bridge.boards.pynq.board import BoardSettings, running_board
 from bridge.boards.pynq.logic import LogicLimits
 from bridge.errors import BridgeError
+from hdl.boards.pynq_z2 import SIMULATORS
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 

@@ -18,7 +18,7 @@ from bridge.boards.pynq.system import Files
 from bridge.errors import LinkOpenError
 from bridge.files import reason_of
 from bridge.links.base import Deadlines, OpenedLink, PacketLink
-from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME, overlay_folder
+from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME, SIMULATORS, overlay_folder
 from hdl.boards.pynq_z2.project import INPUTS, fill_project
 from hdl.build import cached_build
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
@@ -30,8 +30,6 @@ NUM_THREADS = 8
 STOP_S = 0.5
 COCOTB_SLICE_CYCLES = 1000
 MESSAGE_BYTES = 16 << 20
-SIMULATORS = ("verilated", "verilator", "icarus")
-"""The RTL as a shared library, or in a cocotb simulation with one of two simulators."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Opens the overlay of a decoder on a board, and turns what goes wrong there into the bridge's own errors."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from bridge.errors import DecoderMismatchError, LinkError, LinkLostError, LinkOpenError, RegisterError
+from bridge.files import reason_of
 from bridge.links.base import Deadlines, LinkInfo, Words
 from bridge.links.pynq.child import ChildBoard
 from bridge.links.pynq.library import (
@@ -19,9 +21,10 @@ from bridge.links.pynq.library import (
     remote_device,
     without_known_warnings,
 )
-from hdl.boards.pynq_z2 import PROJECT_FOLDER, SIMULATED_BOARD_NAME, design, overlay_folder
-from hdl.build import cache_folder
+from bridge.suggestions import did_you_mean
+from hdl.boards.pynq_z2 import PROJECT_FOLDER, SIMULATED_BOARD_NAME, SIMULATORS, design, overlay_folder
 from hdl.compile.manifest import DecoderFolder
+from hdl.places import cache_folder
 from hdl.registers.map import (
     FIELDS,
     HISTOGRAM_WORDS,
@@ -62,7 +65,32 @@ def parse_choice(argument: str) -> BoardChoice:
     if kind == SIMULATED:
         return BoardChoice(simulator=simulator or "verilated")
     address, _, overlay = argument.partition(",")
-    return BoardChoice(address=address or None, overlay=Path(overlay) if overlay else None)
+    return BoardChoice(address=address or None, overlay=Path(overlay).expanduser() if overlay else None)
+
+
+def check_choice(choice: BoardChoice) -> None:
+    """What can be told of a board without reaching it: its name is known here, its overlay's files are here.
+
+    Raises:
+        LinkOpenError: with the remedy.
+    """
+    if choice.simulator is not None and choice.simulator not in SIMULATORS:
+        raise LinkOpenError(
+            f"there is no simulator {choice.simulator!r}: expected one of {', '.join(SIMULATORS)}"
+            f"{did_you_mean(choice.simulator, SIMULATORS)}"
+        )
+    if choice.overlay is not None and not choice.overlay.is_file():
+        raise LinkOpenError(f"there is no file {choice.overlay}; name the .bit file of an overlay (docs/pynq.md)")
+    address = choice.address
+    if address is None or address.startswith("unix:"):
+        return
+    try:
+        socket.getaddrinfo(address, None)
+    except (OSError, UnicodeError) as error:
+        raise LinkOpenError(
+            f"there is no board {address!r}: its address is not known here ({reason_of(error)}); write its IP address, "
+            "or pynq:simulated for a simulated one"
+        ) from error
 
 
 class PynqLink:

@@ -2,8 +2,10 @@
 
 import errno
 import select
+import stat
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import serial
@@ -44,6 +46,7 @@ def uart_address(text: str) -> UartAddress:
         LinkOpenError: no URL, an option that there is not, or a baud that is no number.
     """
     url, *options = text.split(",")
+    url = str(Path(url).expanduser()) if url.startswith("~") else url  # no shell expands what stands after uart:
     if not url:
         raise LinkOpenError(
             f"which port? Write uart:/dev/ttyUSB0, uart:socket://HOST:PORT or uart:rfc2217://HOST:PORT, "
@@ -56,6 +59,18 @@ def uart_address(text: str) -> UartAddress:
             raise LinkOpenError(f"uart:{text}: {option!r} is not an option of a serial line; expected baud=N")
         baud = int(value)
     return UartAddress(url, baud)
+
+
+def check_port(address: UartAddress) -> None:
+    """What can be told of a port without opening it, which resets some boards; raises LinkOpenError."""
+    if "://" in address.url:
+        return
+    try:
+        mode = Path(address.url).stat().st_mode
+    except OSError as error:
+        raise LinkOpenError(_open_message(address, error)) from error
+    if not stat.S_ISCHR(mode):
+        raise LinkOpenError(_no_port_message(address))
 
 
 class SerialLine:
@@ -134,7 +149,13 @@ def _open_message(address: UartAddress, error: Exception) -> str:
         return f"the port {address.url} is in use by another program; close that one (lsof {address.url} names it)"
     if number == errno.ENXIO or number == errno.EIO:
         return f"nothing is at the other end of {address.url}; plug the board in, or start `qtwin board --uart`"
+    if number == errno.ENOTTY or "Inappropriate ioctl" in str(error):  # pyserial passes on the text of some, no number
+        return _no_port_message(address)
     return f"cannot open the port {address.url} at {address.baud} baud: {error}"
+
+
+def _no_port_message(address: UartAddress) -> str:
+    return f"{address.url} is not a serial port; name one such as /dev/ttyUSB0. {_ports_found()}"
 
 
 def _ports_found() -> str:

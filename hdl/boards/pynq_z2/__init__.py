@@ -5,6 +5,8 @@ PROJECT_FOLDER = "pynq_z2"
 BOARD_NAME = "Pynq-Z2"
 """What /proc/device-tree/chosen/pynq_board says on the board."""
 SIMULATED_BOARD_NAME = f"{BOARD_NAME}-simulated"
+SIMULATORS = ("verilated", "verilator", "icarus")
+"""What a simulated board's logic runs in; the last two through cocotb."""
 
 
 def overlay_folder(board_name: str) -> str:

@@ -11,6 +11,7 @@ import pymatching
 import pytest
 import sinter
 import stim
+from pydantic import ValidationError
 
 from bridge.errors import BridgeError, LoopError
 from bridge.sweep.batch import BatchResult, run_batch
@@ -18,7 +19,7 @@ from bridge.sweep.compare import compare_runs
 from bridge.sweep.coordinator import run_points
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.journal import read_journal
-from bridge.sweep.plan import plan_of, rounds_of
+from bridge.sweep.plan import SweepPlan, rounds_of
 from bridge.sweep.points import FACTS, Point
 from bridge.sweep.results import CSV_FILE, Recorder
 from bridge.sweep.sampling import ShotSampler
@@ -72,8 +73,8 @@ def plain(batches: list[BatchResult]) -> list[dict[str, Any]]:
     ],
 )
 def test_plan_says_which_key_is_wrong(content: dict[str, Any], named: str) -> None:
-    with pytest.raises(LoopError, match=named):
-        plan_of(content, "sweep.yaml")
+    with pytest.raises(ValidationError, match=named):
+        SweepPlan.model_validate(content)
 
 
 def test_rounds_are_a_number_or_a_multiple_of_the_distance() -> None:
@@ -225,7 +226,7 @@ def test_point_that_failed_is_a_regression_and_what_is_missing_is_said(tmp_path:
     counted(runs["before"].path, [good, other])
     counted(runs["after"].path, [good, bad])
     runs["after"].save_memory(good.memory)
-    runs["after"].save_plan(plan_of({}, "the test"))
+    runs["after"].save_plan(SweepPlan())
     write_results(runs["after"], {bad.point_id: LoopError("died")})
     found = compare_runs(runs["before"], runs["after"], alpha=0.01)
     assert [pair.verdict for pair in found.pairs] == ["no difference"]

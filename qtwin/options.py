@@ -1,0 +1,278 @@
+"""Options that can be judged before anything is started: what is wrong with each, by the name that the user wrote.
+
+The limits are those of the twin, the decoders and the links; only what they call a field is put into an option's words.
+Everything large is imported where it is needed: a wrong number is told at once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from bridge.decoder_names import UNION_FIND, check_decoder_name, core_and_choices
+from bridge.errors import BridgeError
+from bridge.files import check_can_write
+from bridge.links import check_link
+from bridge.noise import noise_body
+from bridge.suggestions import did_you_mean
+from hdl.compile.manifest import MAX_CLOCK_MHZ, DecoderFolder
+from hdl.compile.table_core import check_table_size
+from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.errors import HdlError
+from qtwin.console import print_error
+from twin.errors import TwinError
+from twin.qec.codes import build_code
+from twin.qec.errors import SessionSpecError
+from twin.qec.spec import SessionSpec
+from twin.settings import Limits, default_config_dir
+
+USAGE = 2
+"""Exit code of a command whose options are at fault, as typer has it."""
+SOFTWARE = ("pymatching", "sinter")
+Faults = Iterator[str]
+Named = Callable[[str], str]
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "code_family": "code",
+        "code_distance": "distance",
+        "rounds": "rounds",
+        "basis": "basis",
+        "seed": "seed",
+        "shots": "shots",
+    }
+)
+"""Field of a session -> option."""
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "greater_than_equal": "expected at least {ge}",
+        "less_than_equal": "expected at most {le:,}",
+        "less_than": "expected less than {lt:,}",
+        "literal_error": "expected {expected}",
+    }
+)
+"""pydantic's name of a fault -> the same in the words of an option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Options that say which session. rounds, basis, backend: None where they are not given."""
+
+    code: str
+    distance: int
+    rounds: int | None = None
+    basis: str = "Z"
+    noise: str = "device"
+    backend: str | None = None
+    seed: int = 1
+    shots: int = 1
+
+    @property
+    def num_rounds(self) -> int:
+        """Rounds of a memory; as many as the distance where nothing else was said."""
+        return self.distance if self.rounds is None else self.rounds
+
+
+def board_faults(board: str, clock_mhz: float | None = None, name: str = "--board") -> Faults:
+    """No such board, or none of its clocks."""
+    from hdl.boards.board import boards, find_board
+
+    try:
+        found = find_board(board)
+    except HdlError as error:
+        yield f"{name}: {error}{did_you_mean(board, boards())}"
+        return
+    with _told("--clock: ") as told:
+        found.clock(clock_mhz)
+    yield from told
+
+
+def choice_faults(value: str, choices: Sequence[str], name: str) -> Faults:
+    """None of the choices."""
+    if value not in choices:
+        yield f"{name} {value!r}: expected {' or '.join(choices)}{did_you_mean(value, choices)}"
+
+
+def option(name: str) -> str:
+    """An option as it is written."""
+    return f"--{name.replace('_', '-')}"
+
+
+def session_faults(session: Session, url: str | None, named: Named = option) -> Faults:
+    """What a twin would refuse of a session; of one at `url`, which may have devices of its own, the backend is left.
+
+    named: how the user wrote each of these options.
+    """
+    body = {field: getattr(session, name) for field, name in FIELDS.items()}
+    with _told(named("noise").removesuffix("noise")) as told:
+        noise_body(session.noise)
+    yield from told
+    try:
+        SessionSpec.from_body({"backend_id": session.backend or "any", **body})
+    except SessionSpecError as error:
+        details = error.__cause__.errors() if isinstance(error.__cause__, ValidationError) else []
+        yield from (_field_fault(fault, named) for fault in details)
+    if url is not None:
+        return
+    if session.shots > Limits().max_session_shots:
+        yield f"{named('shots')} {session.shots}: expected at most {Limits().max_session_shots:,}, for one session"
+    if session.backend is not None:
+        from twin.device.catalog import DeviceCatalog
+
+        yield from backend_faults(session.backend, DeviceCatalog.load(default_config_dir()).devices, named)
+
+
+def backend_faults(backend: str, known: Iterable[str], named: Named = option) -> Faults:
+    """A backend that the twin does not have."""
+    known = sorted(known)
+    if backend not in known:
+        yield (
+            f"{named('backend')}: there is no backend {backend!r}; there are: {', '.join(known)}"
+            f"{did_you_mean(backend, known)}"
+        )
+
+
+def _field_fault(fault: Mapping[str, Any], named: Named) -> str:
+    """A field's fault; only those that are options can be at fault."""
+    return f"{named(FIELDS[str(fault['loc'][0])])} {fault['input']!r}: {in_words(fault)}"
+
+
+def in_words(fault: Mapping[str, Any]) -> str:
+    """What pydantic expected."""
+    text: str = WORDS[fault["type"]].format(**fault["ctx"]) if fault["type"] in WORDS else fault["msg"]
+    return text.removeprefix("Value error, ")
+
+
+def clock_faults(clock_mhz: float) -> Faults:
+    """A clock that no manifest may have."""
+    if not 0 < clock_mhz <= MAX_CLOCK_MHZ:
+        yield f"--clock-mhz {clock_mhz:g}: expected more than 0 and at most {MAX_CLOCK_MHZ:g}"
+
+
+def decoder_faults(decoder: str, session: Session | None = None, named: Named = option) -> Faults:
+    """No such decoder, choices that it does not have, or one that is too large for the session, or for another."""
+    with _told(f"{named('decoder')}: ") as told:
+        check_decoder_name(decoder)
+        if Path(decoder).exists():
+            yield from _misfits(DecoderFolder(Path(decoder)), session, named)
+        elif decoder.startswith("sinter:"):
+            from bridge.sinter_import import sinter_decoder
+
+            sinter_decoder(decoder)
+        elif decoder != "pymatching":
+            core, chosen = core_and_choices(decoder)
+            if core == UNION_FIND:
+                UnionFindOptions(**chosen)  # type: ignore[arg-type]
+            elif session is not None and not any(session_faults(session, "")):
+                with _told(f"{named('distance')} {session.distance} with {named('decoder')} {decoder}: ") as too_large:
+                    code = build_code(session.code, session.distance, session.basis)
+                    check_table_size(len(code.basis_stabilizers), session.num_rounds + 1)
+                yield from too_large
+    yield from told
+
+
+def _misfits(folder: DecoderFolder, session: Session | None, named: Named) -> Faults:
+    """Where the manifest says what memory it is for, and that is not the session's."""
+    if session is None:
+        return
+    manifest = folder.manifest
+    made_for = {"family": "code", "distance": "distance", "basis": "basis"}
+    if not manifest.options.get("window"):
+        made_for["rounds"] = "rounds"
+    for key, name in made_for.items():
+        asked = session.num_rounds if name == "rounds" else getattr(session, name)
+        if key in manifest.code and str(manifest.code[key]) != str(asked):
+            yield (
+                f"{named(name)} {asked!r}: the decoder {manifest.name} ({folder.path}) was made for another problem: "
+                f"{name} {manifest.code[key]}, not {asked}; take that, or compile it for this one"
+            )
+
+
+def link_faults(link: str | None, decoder: str | None, named: Named = option, *, is_here: bool = True) -> Faults:
+    """No such link, a port that is not here, or one that the decoder, if it is one, cannot be reached by."""
+    if link is None:
+        return
+    with _told(f"{named('link')}: ") as told:
+        check_link(link, is_here=is_here)
+    if not told and decoder is not None and is_software(decoder) and link.rpartition("/")[2] != "software":
+        told.append(
+            f"{named('link')} {link}: the decoder {decoder} is software, there is no RTL to reach; "
+            f"use {named('link')} software"
+        )
+    yield from told
+
+
+def rtl_faults(decoder: str, trace: int | None, shots: int, adaptive: bool) -> Faults:
+    """What needs RTL, or weights that can be changed, of a decoder that has none."""
+    if trace is not None and not 0 <= trace < shots:
+        yield f"--trace {trace}: expected a shot of the run, 0 to {shots - 1}"
+    elif trace is not None and is_software(decoder):
+        yield f"--trace {trace}: the decoder {decoder} is software, which has no waveform"
+    if adaptive and not _is_loadable(decoder):
+        yield (
+            f"--adaptive: the weights of {decoder} cannot be changed while it runs; use --decoder union-find:loadable, "
+            "or qtwin compile --core union-find --loadable"
+        )
+
+
+def rtl_only_faults(decoder: str, name: str = "--decoder") -> Faults:
+    """A decoder that is put on a board, or examined, and has no RTL."""
+    if is_software(decoder):
+        yield f"{name}: the decoder {decoder} is software, there is no RTL; take table or union-find, or a folder"
+
+
+def is_software(decoder: str) -> bool:
+    """Whether a decoder of this name has no RTL."""
+    return decoder.partition(":")[0] in SOFTWARE and not Path(decoder).exists()
+
+
+def _is_loadable(decoder: str) -> bool:
+    """Also of a decoder that is at fault otherwise: that is told elsewhere."""
+    try:
+        if Path(decoder).exists():
+            return bool(DecoderFolder(Path(decoder)).manifest.options.get("loadable"))
+        return bool(core_and_choices(decoder)[1].get("loadable"))
+    except (BridgeError, HdlError):
+        return True
+
+
+def resume_faults(folder: Path, link: str | None) -> Faults:
+    """A link over which a run cannot go on; of the folder, what can be told at a glance."""
+    if not folder.is_dir():
+        yield f"--resume: {folder} holds no unfinished run: there is no such folder"
+    if link is not None:
+        with _told("--link: ") as told:
+            check_link(link, is_here=True)
+        yield from told
+
+
+def file_faults(json_file: Path | None) -> Faults:
+    """A result that could not be kept."""
+    if json_file is not None:
+        with _told("--json: ") as told:
+            check_can_write(json_file)
+        yield from told
+
+
+def judge(*faults: Iterable[str]) -> None:
+    """Say every fault in a line of its own, and end the command; without any, nothing."""
+    found = list(dict.fromkeys(fault for each in faults for fault in each))
+    for fault in found:
+        print_error(Console(stderr=True), fault)
+    if found:
+        raise typer.Exit(USAGE)
+
+
+@contextmanager
+def _told(prefix: str) -> Iterator[list[str]]:
+    """What the block raises of a decoder, a link or a file, as a fault."""
+    found: list[str] = []
+    try:
+        yield found
+    except (BridgeError, HdlError, TwinError) as error:
+        found.append(f"{prefix}{error}")
