@@ -2,66 +2,72 @@
 
 import contextlib
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from bridge.testbench.run import installed_simulators, run_in_simulator
-from hdl.compile.decoder import compile_decoder
 from hdl.errors import SimulationError
 from qtwin.cli import app
-from qtwin.problems import MemoryChoice, pose
 from tests.qtwin.conftest import Qtwin
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
-OWN_NAMES = """\
-// Somebody's own design: a decoder under other names, without a register port.
-module my_design (
-    input  logic        clk,
-    input  logic        rst,
-    input  logic [31:0] in_word,
-    input  logic        in_valid,
-    output logic        in_ready,
-    output logic [31:0] out_word,
-    output logic        out_valid,
-    input  logic        out_ready
-);
-  decoder_top u_decoder (
-      .clk_i(clk), .rst_ni(!rst),
-      .s_axis_tdata(in_word), .s_axis_tvalid(in_valid), .s_axis_tready(in_ready), .s_axis_tlast(1'b0),
-      .m_axis_tdata(out_word), .m_axis_tvalid(out_valid), .m_axis_tready(out_ready), .m_axis_tlast(),
-      .s_axil_awaddr('0), .s_axil_awvalid(1'b0), .s_axil_awready(), .s_axil_wdata('0), .s_axil_wstrb('0),
-      .s_axil_wvalid(1'b0), .s_axil_wready(), .s_axil_bresp(), .s_axil_bvalid(), .s_axil_bready(1'b0),
-      .s_axil_araddr('0), .s_axil_arvalid(1'b0), .s_axil_arready(), .s_axil_rdata(), .s_axil_rresp(),
-      .s_axil_rvalid(), .s_axil_rready(1'b0)
-  );
-endmodule
+KEPT = ("QTWIN_CACHE_DIR",)
+TESTBENCH_FILES = {"decoder.sv": "systemverilog", "test_decoder.py": "python", "run.py": "python", "Makefile": "make"}
+TESTBENCH_TIMEOUT_S = 500
+READY_S = 60
+WAIT_FOR_TWIN = f"""
+for _ in $(seq {5 * READY_S}); do grep -q 'qtwin app: http' twin.log && break; kill -0 $!; sleep 0.2; done
+grep 'qtwin app: http' twin.log
 """
 
 
-def code_of(page: str) -> list[str]:
-    """Python blocks of a page."""
-    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    """Fenced blocks of a page in one language."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_the_testbench_on_the_page_runs(qtwin: Qtwin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, problem = pose(MemoryChoice("repetition"))
-    folder = tmp_path / "design"
-    compile_decoder(problem.error_model, problem.layout, folder)
-    manifest = yaml.safe_load((folder / "decoder.yaml").read_text())
-    manifest |= {"top": "my_design", "sources": [*manifest["sources"], "my_design.sv"]}
-    (folder / "decoder.yaml").write_text(yaml.safe_dump(manifest))
-    (folder / "my_design.sv").write_text(OWN_NAMES)
-    (code,) = code_of("in-your-testbench.md")
-    (folder / "tutorial_code.py").write_text(code)
-    for name in ("QTWIN_URL", "QTWIN_EMAIL", "QTWIN_PASSWORD"):
-        monkeypatch.setenv(name, qtwin.environment()[name])
-    run_in_simulator(folder, "tutorial_code", installed_simulators()[0], tmp_path)
-    log = (tmp_path / "simulation.log").read_text()
-    assert re.search(r"\d+ logical errors in 200 shots", log)
+@pytest.mark.parametrize(("name", "language"), TESTBENCH_FILES.items())
+def test_the_testbench_page_shows_its_files(name: str, language: str) -> None:
+    file = DOCS / "examples" / "in-your-testbench" / name
+    assert file.read_text(encoding="utf-8") in blocks("in-your-testbench.md", language)
+
+
+@pytest.mark.timeout(TESTBENCH_TIMEOUT_S + 60)
+@pytest.mark.skipif("verilator" not in installed_simulators(), reason="cocotb cannot run Verilator here")
+def test_the_testbench_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    """Every command of the page in one shell; only the checkout's place and the twin's port are this machine's."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    lines = ["set -eu", "trap 'kill $(jobs -p)' EXIT"]
+    for block in blocks("in-your-testbench.md", "sh"):
+        own_terminal = "qtwin serve" in block
+        lines.append(f"{block.strip()} >twin.log 2>&1 &\n{WAIT_FOR_TWIN}" if own_terminal else block)
+    if "icarus" in installed_simulators():
+        lines.append("python run.py icarus")
+    script = "\n".join(lines).replace("path/to/checkout/.venv", sys.prefix).replace("8000", str(port))
+    script = script.replace("path/to/checkout", str(DOCS.parent))
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=TESTBENCH_TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    num_runs = script.count("python run.py") + script.count("execvpe")
+    assert num_runs >= 2
+    assert len(re.findall(r"[1-9]\d* logical errors in 2000 shots", done.stdout)) == num_runs
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without what names a twin."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("QTWIN_") or name in KEPT}
 
 
 @pytest.fixture(name="new_decoder_folder")
