@@ -4,6 +4,7 @@ The limits are those of the twin, the decoders and the links; only what they cal
 Everything large is imported where it is needed: a wrong number is told at once.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from bridge.files import check_can_write
 from bridge.links import check_link
 from bridge.noise import noise_body
 from bridge.suggestions import did_you_mean
-from hdl.compile.manifest import MAX_CLOCK_MHZ, DecoderFolder
+from hdl.compile.decoder import CORES
+from hdl.compile.manifest import MAX_CLOCK_MHZ, NAME, DecoderFolder
 from hdl.compile.table_core import check_table_size
 from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import HdlError
@@ -146,6 +148,26 @@ def in_words(fault: Mapping[str, Any]) -> str:
     """What pydantic expected."""
     text: str = WORDS[fault["type"]].format(**fault["ctx"]) if fault["type"] in WORDS else fault["msg"]
     return text.removeprefix("Value error, ")
+
+
+def core_faults(name: str, asked: Mapping[str, Any]) -> Faults:
+    """No such core, or choices that it does not have. asked: by their names in `UnionFindOptions`."""
+    with _told("--core: ") as told:
+        core, chosen = core_and_choices(name)
+        if core not in CORES:
+            yield f"--core: there is no core {core!r}: expected {' or '.join(CORES)}{did_you_mean(core, CORES)}"
+        elif core != UNION_FIND:
+            yield from (f"{option(each)}: a choice of the union-find core; a {core} has none" for each in asked)
+        else:
+            _ = UnionFindOptions(**{**chosen, **asked})
+    at_fault = [option(each) for each in asked if told and each in told[0]]
+    yield from (fault.replace("--core", at_fault[0]) if at_fault else fault for fault in told)
+
+
+def name_faults(name: str | None) -> Faults:
+    """A name that no manifest may have."""
+    if name is not None and not re.fullmatch(NAME, name):
+        yield f"--name {name!r}: expected letters, digits and _ . + - without spaces, the first a letter or a digit"
 
 
 def clock_faults(clock_mhz: float) -> Faults:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from twin.errors import InvalidError
 
@@ -74,6 +74,11 @@ class Settings(BaseModel):
     upstreams: tuple[str, ...] = Field(default=(), description="twins behind a gateway of its own process")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()
+
+    @field_validator("data_dir", "config_dir")
+    @classmethod
+    def _expand_home(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser()  # no shell expands what comes from a file of settings
 
     @model_validator(mode="after")
     def _check_remote_parts(self) -> Self:

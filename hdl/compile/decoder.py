@@ -1,6 +1,5 @@
 """Compiles an error model into a decoder folder: manifest, generated RTL and the RTL library it stands on."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,22 +62,25 @@ def compile_decoder(
     name: str | None = None,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
     code: Mapping[str, Any] | None = None,
+    replace: bool = False,
 ) -> DecoderFolder:
     """Write a self-contained decoder folder.
 
     Args:
         error_model: with Stim's decomposition into edges.
         layout: where its detectors sit in the stream.
-        output: folder to create; one that already holds a decoder is replaced, any other is left alone.
+        output: folder to create; one that holds this very decoder already is left as it is.
         core: one of `CORES`.
         options: choices of the union-find core; a table takes none.
         name: decoder's name; the core and the graph's hash by default.
         clock_mhz: clock that latencies in ns are computed with.
         code: facts about the code for the manifest (family, distance, …).
+        replace: put it in the place of another decoder.
 
     Raises:
         ErrorModelError: the core cannot decode this model, or is unknown.
-        ManifestError: `output` is a folder with something else in it, or the name or clock cannot be.
+        ManifestError: `output` is a folder with something else in it, or with another decoder that is not to be
+            replaced, or the name or clock cannot be.
     """
     graph = decoding_graph(error_model, layout)
     emitted = _emit(core, graph, options)
@@ -108,7 +110,7 @@ def compile_decoder(
         "error_model.dem": f"{error_model}\n",
         MANIFEST_NAME: yaml.safe_dump(manifest, sort_keys=False),
     }
-    write_folder(output, files, _rtl_names(emitted))
+    write_folder(output, files, _rtl_names(emitted), replace=replace)
     return DecoderFolder(output)
 
 
@@ -166,30 +168,42 @@ def _rtl_names(core: CoreFiles) -> list[str]:
     return [*COMMON_RTL, *(name for name in core.rtl if name not in COMMON_RTL)]
 
 
-def write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
+def write_folder(output: Path, files: Mapping[str, str | bytes], rtl: list[str], *, replace: bool = False) -> None:
     """Write everything beside the target, then put it in place with one rename.
 
     Raises:
         ManifestError: `output` cannot be written, or holds something else, or the manifest does not do.
     """
+    contents = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
+    contents |= {f"rtl/{name}": (RTL_FOLDER / name).read_bytes() for name in rtl}
     if output.exists() and not (output / MANIFEST_NAME).is_file():
         raise ManifestError(f"{output} exists and is not a decoder folder; name a folder that does not exist yet")
     manifest_of(yaml.safe_load(files[MANIFEST_NAME]), f"{output / MANIFEST_NAME}, as asked for,")
+    if output.exists() and not replace:
+        others = sorted(name for name, content in contents.items() if not _holds(output / name, content))
+        if not others:
+            return
+        raise ManifestError(
+            f"{output} holds another decoder, or this one with other files ({', '.join(others[:3])}"
+            f"{', …' if len(others) > 3 else ''}); name another folder, or give --force to replace it"
+        )
     try:
-        _put_in_place(output, files, rtl)
+        _put_in_place(output, contents)
     except OSError as error:
         raise ManifestError(f"cannot write {output}: {error.strerror}; name another folder") from error
 
 
-def _put_in_place(output: Path, files: Mapping[str, str | bytes], rtl: list[str]) -> None:
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
+def _put_in_place(output: Path, contents: Mapping[str, bytes]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
         new = Path(scratch) / "new"
         (new / "rtl").mkdir(parents=True)
-        for file_name, contents in files.items():
-            (new / file_name).write_bytes(contents.encode() if isinstance(contents, str) else contents)
-        for file_name in rtl:
-            shutil.copyfile(RTL_FOLDER / file_name, new / "rtl" / file_name)
+        for file_name, content in contents.items():
+            (new / file_name).write_bytes(content)
         if output.exists():
             output.rename(Path(scratch) / "old")
         new.rename(output)

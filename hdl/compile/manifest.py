@@ -70,12 +70,15 @@ class StreamFormat(BaseModel):
     ports: StreamPorts = StreamPorts()
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
+
+
 class Manifest(BaseModel):
     """One decoder. Unknown keys are refused; paths are relative to the manifest's folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")
+    name: str = Field(min_length=1, pattern=f"^{NAME}$")
     version: str = "1"
     protocol: str = PROTOCOL
     top: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")
@@ -127,10 +130,10 @@ class DecoderFolder:
 
     def file(self, name: str) -> Path:
         """Absolute path of a file of the folder."""
-        return self.path / name
+        return self.path / Path(name).expanduser()
 
     def _existing(self, name: str, field: str) -> Path:
-        file = (self.path / name).resolve()
+        file = (self.path / Path(name).expanduser()).resolve()
         if not file.is_file():
             raise ManifestError(
                 f"{self.path / MANIFEST_NAME}: {field} names {name!r}, but there is no file {file}; "

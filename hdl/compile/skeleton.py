@@ -1,7 +1,9 @@
 """Writes the folder that a new decoder starts from: everything runs, and one small module is there to be edited."""
 
 import json
+import re
 import textwrap
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -41,16 +43,18 @@ def new_decoder(
     graph: DecodingGraph,
     output: Path,
     *,
+    name: str | None = None,
     style: str = "core",
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
 ) -> DecoderFolder:
-    """Write a decoder folder to edit; its name is the folder's.
+    """Write a decoder folder to edit.
 
     Args:
         session: the memory as a twin describes it.
         error_model: its detector error model in Stim's format.
         graph: made from the two.
         output: folder to create.
+        name: the decoder's; by default the folder's, without what a name cannot have (`decoder_name`).
         style: "core", a module that takes a shot's events and gives its flips; "adapter", one with ports of its own.
         clock_mhz: clock that latencies in ns are computed with.
 
@@ -69,9 +73,10 @@ def new_decoder(
             f"the list of pairs would have {len(pairs.u)} entries, more than {MAX_PAIRS}; take a smaller distance or "
             "fewer rounds (`qtwin compile --core union-find` makes a decoder for this memory)"
         )
-    values = _values(session, graph, output.name, style, pairs)
+    name = name or decoder_name(output)
+    values = _values(session, graph, name, style, pairs)
     files: dict[str, str | bytes] = {
-        MANIFEST_NAME: _manifest(session, graph, output.name, clock_mhz, of_qubits),
+        MANIFEST_NAME: _manifest(session, graph, name, clock_mhz, of_qubits),
         "decoder_pkg.sv": package_source(graph, CoreFiles(files={}, rtl=()), clock_mhz, num_flips=pairs.flips.shape[1]),
         "pair_pkg.sv": _pair_package(graph, pairs),
         "pair_list.sv": _pair_list(graph, pairs),
@@ -83,6 +88,12 @@ def new_decoder(
             files[template.stem] = Template(template.read_text(encoding="utf-8")).substitute(values)
     write_folder(output, files, list(COMMON_RTL))
     return DecoderFolder(output)
+
+
+def decoder_name(folder: Path) -> str:
+    """A name for the decoder in a folder of any name: accents are dropped, and what else it cannot have is a dash."""
+    plain = unicodedata.normalize("NFKD", folder.resolve().name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", plain).strip("-_.+") or "decoder"
 
 
 def _manifest(session: Mapping[str, Any], graph: DecodingGraph, name: str, clock_mhz: float, of_qubits: bool) -> str:

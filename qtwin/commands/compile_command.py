@@ -29,6 +29,7 @@ def compile_decoder_command(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The decoder's name.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace another decoder that the folder holds.")] = False,
 ) -> None:
     """Compile a detector error model into a synthesizable decoder with a manifest."""
     from bridge.decoder_names import core_and_choices
@@ -38,9 +39,10 @@ def compile_decoder_command(
     from hdl.compile.unionfind_fabric import UnionFindOptions
     from hdl.errors import HdlError
     from qtwin.console import print_error
+    from qtwin.options import clock_faults, core_faults, judge, name_faults
 
     errors = Console(stderr=True)
-    asked = {
+    options_given: dict[str, int | bool | None] = {
         "weight_bits": weight_bits,
         "loadable": loadable or None,
         "window": window,
@@ -48,13 +50,22 @@ def compile_decoder_command(
         "cycle_budget": cycle_budget,
         "fifo_layers": fifo_layers,
     }
+    asked = {option: value for option, value in options_given.items() if value is not None}
+    judge(core_faults(core, asked), clock_faults(clock_mhz), name_faults(name))
     try:
         core, chosen = core_and_choices(core)
-        chosen |= {option: value for option, value in asked.items() if value is not None}
+        chosen |= asked
         options = UnionFindOptions(**chosen) if chosen else None  # type: ignore[arg-type]
         model = read_error_model(error_model)
         decoder = compile_decoder(
-            model, events_layout(model), output, core=core, options=options, name=name, clock_mhz=clock_mhz
+            model,
+            events_layout(model),
+            output,
+            core=core,
+            options=options,
+            name=name,
+            clock_mhz=clock_mhz,
+            replace=force,
         )
     except (LinkOpenError, HdlError, OSError) as error:
         print_error(errors, error)

@@ -1,5 +1,6 @@
 """`qtwin decoder`: a folder to start a decoder from, and a doctor for any decoder."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ app = typer.Typer(help="Bring your own decoder: start one, check one.", no_args_
 
 @app.command("new", cls=PlainCommand)
 def new(
-    name: Annotated[Path, typer.Argument(help="Folder to create; its name is the decoder's.")],
+    path: Annotated[Path, typer.Argument(help="Folder to create.")],
     code: Code = "surface",
     distance: Distance = 3,
     rounds: Rounds = None,
@@ -23,16 +24,18 @@ def new(
     style: Annotated[
         str, typer.Option(help="core: events in, flips out. adapter: a decoder with ports of its own.")
     ] = "core",
+    name: Annotated[str | None, typer.Option(help="The decoder's name; default: from the folder's.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:
     """Write a decoder that works, with one small module to edit, tests that run, and a README."""
     from hdl.compile.skeleton import STYLES
-    from qtwin.options import Session, choice_faults, clock_faults, judge, session_faults
+    from qtwin.options import Session, choice_faults, clock_faults, judge, name_faults, session_faults
 
     judge(
         session_faults(Session(code, distance, rounds, basis, noise), None),
         choice_faults(style, STYLES, "--style"),
         clock_faults(clock_mhz),
+        name_faults(name),
     )
     from bridge.errors import BridgeError
     from hdl.compile.skeleton import new_decoder
@@ -44,16 +47,23 @@ def new(
     choice = MemoryChoice(code, distance, distance if rounds is None else rounds, basis, noise=noise)
     try:
         session, problem = pose(choice)
-        folder = new_decoder(session, str(problem.error_model), problem.graph, name, style=style, clock_mhz=clock_mhz)
+        folder = new_decoder(
+            session, str(problem.error_model), problem.graph, path, name=name, style=style, clock_mhz=clock_mhz
+        )
     except (HdlError, BridgeError, OSError) as error:
         print_error(errors, error)
         raise typer.Exit(1) from error
+    place, file = (shlex.quote(str(each)) for each in (path, path / "decode.sv"))
+    memory = f"--code {code} --distance {distance} --rounds {choice.rounds}" + (
+        "" if basis == "Z" else f" --basis {basis}"
+    )
     Console().print(
-        f"{folder.manifest.name}: {code} d={distance}, {choice.rounds} rounds, in {name}/\n"
-        f"  edit    {name}/decode.sv\n"
-        f"  test    pytest {name}\n"
-        f"  check   qtwin decoder check {name}\n"
-        f"  run     qtwin loop --decoder {name} --code {code} --distance {distance} --rounds {choice.rounds}",
+        f"{folder.manifest.name}: {code} d={distance}, {choice.rounds} rounds, in {path}/\n"
+        f"  edit    {file}\n"
+        f"  test    pytest {place}\n"
+        f"  check   qtwin decoder check {place}\n"
+        f"  run     qtwin loop --decoder {place} {memory}",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )

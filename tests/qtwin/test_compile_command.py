@@ -52,18 +52,27 @@ def test_core_takes_its_choices_as_a_decoder_of_the_loop_does(error_model: Path)
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--window", "4"], "choices of the union-find core, not of a table"),
-        (["--core", "union-find", "--commit", "2"], "give a window"),
-        (["--core", "union-find", "--window", "4", "--commit", "4"], "cannot commit 4"),
-        (["--core", "union-find", "--weight-bits", "9"], "weight_bits is 9; expected 1 to 6"),
+        (["--window", "4"], "--window: a choice of the union-find core; a table has none"),
+        (["--core", "union-find", "--window", "4", "--commit", "4"], "--window: a window of 4 layers cannot commit 4"),
+        (["--core", "union-find", "--weight-bits", "9"], "--weight-bits: weight_bits is 9; expected 1 to 6"),
+        (["--core", "union-find", "--window", "-1"], "--window: expected at least 0, got -1"),
         (["--core", "union-find:speed=9"], "expected union-find:bits=N"),
-        (["--core", "magic"], "no core 'magic'"),
+        (["--core", "unionfind"], "--core: there is no core 'unionfind': expected table or union-find; did you mean"),
+        (["--name", "bad name"], "--name 'bad name': expected letters, digits and _ . + - without spaces"),
+        (["--clock-mhz", "-1"], "--clock-mhz -1: expected more than 0"),
     ],
 )
 def test_choices_that_cannot_be_are_refused(error_model: Path, options: list[str], reason: str) -> None:
     code, output = compile_with(error_model, *options)
-    assert code == 1
+    assert code == 2
     assert reason in output
+    assert not (error_model.parent / "decoder").exists()
+
+
+def test_layers_to_commit_without_a_window_are_refused(error_model: Path) -> None:
+    code, output = compile_with(error_model, "--core", "union-find", "--commit", "2")
+    assert code == 1
+    assert "give a window" in output
     assert not (error_model.parent / "decoder").exists()
 
 
@@ -97,22 +106,40 @@ def test_what_is_no_error_model_is_refused(
     assert not Path("decoder").exists()
 
 
-def test_a_clock_that_cannot_be_leaves_no_folder(error_model: Path) -> None:
-    code, output = compile_with(error_model, "--clock-mhz", "-1")
+def content_of(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_another_decoder_is_replaced_only_when_asked(error_model: Path) -> None:
+    folder = error_model.parent / "decoder"
+    assert compile_with(error_model)[0] == 0
+    (folder / "notes.txt").write_text("mine")
+    before = content_of(folder)
+    assert compile_with(error_model)[0] == 0  # the same again
+    assert content_of(folder) == before
+    code, output = compile_with(error_model, "--core", "union-find")
     assert code == 1
-    assert "clock_mhz: Input should be greater than 0" in output
-    assert not (error_model.parent / "decoder").exists()
+    assert "holds another decoder, or this one with other files (decoder.yaml, decoder_core.sv" in output
+    assert "name another folder, or give --force to replace it" in output
+    assert content_of(folder) == before
+    assert compile_with(error_model, "--core", "union-find", "--force")[0] == 0
+    assert yaml.safe_load((folder / "decoder.yaml").read_text())["core"] == "union-find"
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"), [("bad name", "name: String should match pattern"), ("file/x", "cannot write file/x: ")]
-)
-def test_decoder_that_cannot_be_written_leaves_nothing(
-    name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_decoder_whose_files_were_edited_is_not_written_over(error_model: Path) -> None:
+    source = error_model.parent / "decoder" / "rtl" / "sync_fifo.sv"
+    assert compile_with(error_model)[0] == 0
+    source.write_text("// edited\n")
+    code, output = compile_with(error_model)
+    assert code == 1
+    assert "rtl/sync_fifo.sv" in output
+    assert source.read_text() == "// edited\n"
+
+
+def test_decoder_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("where a folder should be")
-    done = CliRunner().invoke(app, ["decoder", "new", name], env={"COLUMNS": "300"})
+    done = CliRunner().invoke(app, ["decoder", "new", "file/x"], env={"COLUMNS": "300"})
     assert done.exit_code == 1
-    assert reason in " ".join(done.output.split())
+    assert "cannot write file/x: " in " ".join(done.output.split())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
