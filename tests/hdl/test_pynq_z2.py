@@ -142,7 +142,8 @@ def test_script_packages_then_designs_then_builds(project: DecoderFolder, tmp_pa
     registers = [line.split()[1] for line in run.commands if line.startswith("ipx::add_register")]
     assert registers == [address.name for address in FIELDS]
     assert len([line for line in run.commands if line.startswith("ipx::add_field")]) == sum(map(len, FIELDS.values()))
-    sources = [line.split()[-1].partition("/project/")[2] for line in run.commands if line.startswith("add_files")]
+    added = [line.split()[-1] for line in run.commands if line.startswith("add_files")]
+    sources = [file.partition("/project/")[2].rstrip("}") for file in added]  # Tcl puts a path with a space into {}
     assert sources[: len(project.sources)] == list(project.manifest.sources)
 
 

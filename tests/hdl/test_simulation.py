@@ -7,6 +7,7 @@ import pytest
 
 from hdl.errors import BuildError, SimulationError
 from hdl.simulation import build_simulation, run_simulation
+from tests.tools import needs_simulator
 
 INVERTER = "module inverter(input logic a_i, output logic y_o); assign y_o = ~a_i; endmodule\n"
 TESTS = """
@@ -39,6 +40,7 @@ def write_tests(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, a: int
 def test_build_outlives_the_environment_it_was_made_in(
     simulator: str, inverter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs_simulator(simulator)
     monkeypatch.setenv("QTWIN_CACHE_DIR", str(tmp_path / "cache"))
     module = write_tests(tmp_path, monkeypatch, "passes", a=0)
     gone = tmp_path / "libs"
@@ -55,6 +57,7 @@ def test_build_outlives_the_environment_it_was_made_in(
 def test_failed_test_is_an_error(
     inside_pytest: bool, inverter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs_simulator("icarus")
     module = write_tests(tmp_path, monkeypatch, "fails", a=1)
     folder = build_simulation("icarus", top="inverter", sources=[inverter], parameters={})
     if not inside_pytest:
@@ -68,6 +71,7 @@ def test_failed_test_is_an_error(
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
 def test_rtl_that_does_not_compile_is_named(simulator: str, inverter: Path) -> None:
+    needs_simulator(simulator)
     inverter.write_text("module inverter(; endmodule\n")
 
     with pytest.raises(BuildError, match=rf"mine does not compile in {simulator}(.|\n)*inverter\.sv"):

@@ -18,6 +18,7 @@ from hdl.errors import BuildError, ToolMissingError
 from hdl.lint import lint_top
 from hdl.places import CACHE_VARIABLE, cache_folder, plain_path, private_folder, real_paths
 from hdl.simulation import build_simulation, run_simulation
+from tests.tools import needs_simulator
 
 ODD = "mein Gerät"
 INVERTER = "module inverter(input logic a_i, output logic y_o); assign y_o = ~a_i; endmodule\n"
@@ -60,10 +61,7 @@ def inverter(odd: Path) -> Path:
 @pytest.fixture(params=["verilator", "icarus"])
 def simulator(request: pytest.FixtureRequest) -> str:
     name: str = request.param
-    try:
-        require_simulator(name)
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+    needs_simulator(name)
     return name
 
 
@@ -155,8 +153,8 @@ def test_link_to_a_path_is_private_shared_and_goes_with_it(odd: Path, inverter: 
     assert not other.is_symlink()
 
 
-def test_plain_path_is_left_alone(tmp_path: Path) -> None:
-    assert plain_path(tmp_path / "a-b_c.sv") == tmp_path / "a-b_c.sv"
+def test_plain_path_is_left_alone() -> None:
+    assert plain_path(Path("/opt/a-b_c.sv")) == Path("/opt/a-b_c.sv")
 
 
 @pytest.mark.parametrize("kind", ["link", "open to others", "file"])
@@ -218,12 +216,32 @@ child = [sys.executable, "-c", "from hdl.places import cache_folder; print(cache
 print(json.dumps([str(cache_folder()), str(cache_folder()), subprocess.check_output(child, text=True).strip()]))
 """
     done = run_without_home(code, tmp_path)
-    expected = tmp_path / f"qtwin-{os.getuid()}" / "cache"
+    temporary = tmp_path if places.is_plain(tmp_path) else Path("/tmp")
+    expected = temporary / f"qtwin-{os.getuid()}" / "cache"
     assert json.loads(done.stdout) == [str(expected)] * 3
     assert expected.parent.stat().st_mode & 0o777 == 0o700
     (line,) = done.stderr.splitlines()
     assert f"builds are kept in {expected}" in line
     assert CACHE_VARIABLE in line
+
+
+def test_user_without_any_home_folder_gets_one_answer(tmp_path: Path) -> None:
+    code = """
+import os, pwd
+def getpwuid(uid):
+    raise KeyError(uid)
+pwd.getpwuid = getpwuid
+del os.environ["HOME"]
+from hdl.places import use_writable_homes
+use_writable_homes()
+import matplotlib, platformdirs
+matplotlib.get_cachedir()
+print(platformdirs.user_cache_dir("YoWASP", appauthor=False))
+"""
+    done = run_without_home(code, tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("qtwin: there is no home folder; builds are kept in ")
+    assert f"qtwin-{os.getuid()}/cache/" in done.stdout
 
 
 def test_named_cache_holds_what_goes_to_home_otherwise(tmp_path: Path) -> None:

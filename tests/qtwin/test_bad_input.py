@@ -17,6 +17,7 @@ from bridge.links.base import Deadlines
 from bridge.loop import LoopRun, LoopSettings, run_loop
 from qtwin.embedded import embedded_twin
 from tests.qtwin.conftest import Qtwin
+from tests.tools import needs_simulator
 from twin.client import TwinClient
 
 BROKEN = Path(__file__).parent.parent / "bridge" / "broken" / "broken.sv"
@@ -114,6 +115,7 @@ def test_decoder_whose_register_shows_another_graph_is_refused(qtwin: Qtwin) -> 
 
 @pytest.mark.parametrize("link", ["verilated", "cocotb:verilator", "cocotb:icarus"])
 def test_rtl_that_does_not_compile_shows_the_tool_s_error(qtwin: Qtwin, link: str) -> None:
+    needs_simulator(link)
     folder = broken_decoder(qtwin, 0)
     source = folder / "broken.sv"
     source.write_text(source.read_text().replace("assign s_axis_tready = Mode != 1;", "assign s_axis_tready = Mode !="))

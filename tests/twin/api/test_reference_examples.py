@@ -174,6 +174,7 @@ def need(tool: str) -> None:
 
 def test_curl_login(served: ServedTwin) -> None:
     need("curl")
+    need("bash")
     answer = json.loads(run("bash", "-c", filled_in(CURL_LOGIN, served)))
     assert answer["access_token"].startswith("eyJ")
     assert answer["refresh_token"].startswith("eyJ")

@@ -1,0 +1,24 @@
+"""Tests that need a program which not every machine has."""
+
+import pytest
+
+from hdl.errors import ToolMissingError
+from hdl.toolchain import require
+
+
+def needs(*tools: str) -> None:
+    """Skip the test, with the remedy, unless all of these tools of `hdl.toolchain.TOOLS` are there."""
+    try:
+        require(*tools)
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+
+
+def needs_simulator(name: str) -> None:
+    """Skip the test unless the simulator is there; Verilator is a part of the installation.
+
+    Args:
+        name: "icarus" or "verilator"; also a link's, such as "cocotb:icarus".
+    """
+    if name.endswith("icarus"):
+        needs("iverilog")
