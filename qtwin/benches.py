@@ -28,7 +28,7 @@ from bridge.sweep.points import Point
 from bridge.sweep.replay import Replayed, replay_shot
 from bridge.sweep.sweep import SweepOutcome, Workers, run_sweep
 from bridge.sweep.totals import Totals
-from qtwin.console import print_error
+from qtwin.console import print_error, show_stage
 from qtwin.interrupts import INTERRUPTED
 from qtwin.loops import TwinChoice, default_backend, new_folder, one_message, reach_twin
 from qtwin.options import backend_faults, judge
@@ -78,7 +78,7 @@ class SweepProgress:
 
     def stage(self, text: str) -> None:
         """A new step began."""
-        self._progress.update(self._task, description=text)
+        show_stage(self._progress, self._task, text)
 
     def progress(self, point: Point, totals: Totals, finished: bool) -> None:
         """A point has counted one more batch, or is finished."""

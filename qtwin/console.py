@@ -5,7 +5,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:  # an error is printed by commands that need nothing as large
@@ -16,6 +24,13 @@ REMEDIES = {
     errno.EDQUOT: "make room, or name a folder on another disk",
     errno.EROFS: "name a folder that can be written",
 }
+
+
+def show_stage(progress: Progress, task: TaskID, text: str) -> None:
+    """Name the step beside the bar; where no bar can move, in a log say, it is a line of its own."""
+    progress.update(task, description=text)
+    if not progress.console.is_terminal:
+        progress.console.print(f"{text} ...", markup=False, highlight=False, soft_wrap=True)
 
 
 class ProgressWatcher:
@@ -44,7 +59,7 @@ class ProgressWatcher:
 
     def stage(self, text: str) -> None:
         """A new step began."""
-        self._progress.update(self._task, description=text)
+        show_stage(self._progress, self._task, text)
 
     def shots(self, done: int, total: int) -> None:
         """So many shots are done."""
