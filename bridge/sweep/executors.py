@@ -6,10 +6,13 @@ import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for
 from typing import Protocol
 
@@ -56,7 +59,7 @@ class ThreadExecutor:
 
     def close(self) -> None:
         """See `Executor.close`."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)  # a batch may take minutes, and cannot be broken off
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ class PoolExecutor:
                     return
                 attempt, worker = self._waiting.popleft(), self._idle.pop()
                 try:
-                    future = worker.schedule(run_batch, args=(attempt.task,), timeout=BATCH_LIMIT_S)
+                    with _interrupts_held():
+                        future = worker.schedule(run_batch, args=(attempt.task,), timeout=BATCH_LIMIT_S)
                 except RuntimeError as error:  # it died while it was idle, or could not be started
                     future = ProcessFuture()
                     future.set_exception(BrokenProcessPool(str(error)))
@@ -155,6 +159,17 @@ class PoolExecutor:
                 LoopError(f"batch {attempt.task.index} lost its worker process {MAX_ATTEMPTS} times ({outcome})")
             )
         self._begin()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes and threads that begin in this block never see Ctrl-C, not even before they can ignore it."""
+    resource_tracker.ensure_running()  # which would let signals through again when it is started later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pool_of_one() -> ProcessPool:
