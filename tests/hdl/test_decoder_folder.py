@@ -61,9 +61,13 @@ def test_memory_contents_are_the_table_bit_for_bit() -> None:
             assert planes[observable, 0] >> address & 1 == table[address] >> observable & 1
 
 
-def test_compiling_again_replaces_the_decoder_and_nothing_else(tmp_path: Path) -> None:
-    compile_to(tmp_path / "decoder", repetition_model())
-    again = compile_to(tmp_path / "decoder", stim.DetectorErrorModel(TWO_OBSERVABLES))
+def test_compiling_again_replaces_a_decoder_if_asked_and_nothing_else(tmp_path: Path) -> None:
+    first = compile_to(tmp_path / "decoder", repetition_model())
+    two = stim.DetectorErrorModel(TWO_OBSERVABLES)
+    with pytest.raises(ManifestError, match="holds another decoder"):
+        compile_to(tmp_path / "decoder", two)
+    assert DecoderFolder(tmp_path / "decoder").manifest == first.manifest
+    again = compile_decoder(two, events_layout(two), tmp_path / "decoder", replace=True)
     assert again.manifest.num_observables == 2
     assert [path.name for path in tmp_path.iterdir()] == ["decoder"]
     other = tmp_path / "thesis"
