@@ -14,7 +14,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from bridge.errors import BridgeError, LoopError, WorkersError
 from bridge.links.base import Deadlines
@@ -28,7 +27,7 @@ from bridge.sweep.points import Point
 from bridge.sweep.replay import Replayed, replay_shot
 from bridge.sweep.sweep import SweepOutcome, Workers, run_sweep
 from bridge.sweep.totals import Totals
-from qtwin.console import print_error, show_stage
+from qtwin.console import Figures, print_error, show_stage
 from qtwin.interrupts import INTERRUPTED
 from qtwin.loops import TwinChoice, default_backend, new_folder, one_message, reach_twin
 from qtwin.options import backend_faults, judge
@@ -162,10 +161,9 @@ def _print_outcome(console: Console, outcome: SweepOutcome) -> None:
     """A table a memory, within 80 columns; the page has the rest."""
     for memory, found in groupby(outcome.summaries, key=memory_of):
         console.print(f"[bold]{memory}[/]", highlight=False)
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-        table.add_column("decoder", overflow="fold")  # two decoders may differ in the end of their names only
-        for name in ("errors", "a shot", "PyMatching", "cycles", "shots/s"):
-            table.add_column(name, justify="right", no_wrap=True)
+        table = Figures(
+            "decoder", "errors", "a shot", "PyMatching", "cycles", "shots/s", box=SIMPLE_HEAD, align="right"
+        )
         for each in found:
             counts, cycles = each["counts"], each["latency_cycles"]
             table.add_row(
@@ -176,7 +174,7 @@ def _print_outcome(console: Console, outcome: SweepOutcome) -> None:
                 f"{cycles['p50']:.0f}/{cycles['p99']:.0f}/{cycles['max']:.0f}" if cycles else "",
                 f"{each['shots_per_s']:,.0f}",
             )
-        console.print(table)
+        table.print(console)
     console.print("PyMatching: a shot, on the same shots; cycles: latency p50/p99/max", style="dim")
     console.print(f"report: {outcome.folder / PAGE_FILE}", highlight=False, soft_wrap=True)
 
@@ -201,9 +199,7 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
     """A heading and a line a pair, whole within 80 columns: this is read in the logs of CI."""
     for pair in comparison.pairs:
         console.print(f"{pair.memory}: {pair.decoders}", markup=False, highlight=False, soft_wrap=True)
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-        for name in ("same shots", "wrong", "only first / second", "p-value", "p99", "verdict"):
-            table.add_column(name, no_wrap=True)
+        table = Figures("same shots", "wrong", "only first / second", "p-value", "p99", "verdict", box=SIMPLE_HEAD)
         table.add_row(
             f"{pair.shots:,}",
             f"{pair.errors[0]:,} / {pair.errors[1]:,}",
@@ -212,7 +208,7 @@ def _print_comparison(console: Console, comparison: Comparison) -> None:
             " / ".join("-" if value is None else f"{value:.0f}" for value in pair.p99_cycles),
             pair.verdict,
         )
-        console.print(table)
+        table.print(console)
     for line in (*comparison.failed, *comparison.notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print("regression" if comparison.is_regression else "no regression")
@@ -228,7 +224,7 @@ def replay_once(run: Path, shot: int, point: str | None, link: str | None, trace
 
 
 def _print_replayed(console: Console, replayed: Replayed) -> None:
-    table = Table("", f"shot {replayed.shot} of {replayed.point_id}")
+    table = Figures("", f"shot {replayed.shot} of {replayed.point_id}")
     table.add_row("memory", memory_of(replayed.point))
     table.add_row("decoder", f"{replayed.point['name']} over {replayed.link}")
     table.add_row("words", " ".join(f"{word:08x}" for word in replayed.words))
@@ -240,6 +236,6 @@ def _print_replayed(console: Console, replayed: Replayed) -> None:
     if replayed.latency_cycles is not None:
         table.add_row("latency", f"{replayed.latency_cycles} cycles")
     table.add_row("in the run", {None: "not known", True: "the same", False: "ANOTHER answer"}[replayed.as_before])
-    console.print(table)
+    table.print(console)
     if replayed.trace_file is not None:
         console.print(f"waveform: {replayed.trace_file}", highlight=False, soft_wrap=True)

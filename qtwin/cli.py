@@ -20,7 +20,7 @@ from qtwin.commands import (
 from qtwin.commands.parsing import PlainCommand
 from qtwin.interrupts import run_interruptible
 
-NARROW = 60
+NARROW = 100
 """Columns of a terminal in which the boxes of --help would cut names off."""
 
 app = typer.Typer(

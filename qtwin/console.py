@@ -2,9 +2,12 @@
 
 import errno
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from rich.box import HEAVY_HEAD, Box
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -78,14 +81,47 @@ def print_run(console: Console, run: "LoopRun") -> None:
         f"[bold]{session['code_family']} d={session['code_distance']}[/], {session['rounds']} rounds, memory "
         f"{session['basis']}, on {session['backend_id']} ({session['layout']} layout, noise {run.settings.noise})"
     )
-    console.print(_table(run, found))
+    _figures(run, found).print(console)
 
 
-def _table(run: "LoopRun", found: dict[str, Any]) -> Table:
+class Figures:
+    """A table that is written as a list where the terminal is too narrow for it: no figure is ever cut."""
+
+    def __init__(self, *headers: str, box: Box = HEAVY_HEAD, align: Literal["left", "right"] = "left") -> None:
+        """align: of all columns but the first."""
+        self._headers = headers
+        self._rows: list[tuple[str, ...]] = []
+        self._table = Table(box=box)
+        for index, header in enumerate(headers):
+            self._table.add_column(escape(header), no_wrap=True, justify=align if index else "left")
+
+    def add_row(self, *cells: str, end_section: bool = False) -> None:
+        """A row; what is in it is never taken for markup."""
+        self._rows.append(cells)
+        self._table.add_row(*(escape(cell) for cell in cells), end_section=end_section)
+
+    def print(self, console: Console) -> None:
+        """As a table, else a line for each row and, below it, for each figure in it."""
+        unlimited = console.options.update(max_width=10_000)
+        if Measurement.get(console, unlimited, self._table).maximum <= console.width:
+            console.print(self._table)
+            return
+        first, *others = self._headers
+        for label, *cells in self._rows:
+            console.print(
+                f"{first}: {label}" if first else label.strip(), markup=False, highlight=False, soft_wrap=True
+            )
+            for header, cell in zip(others, cells, strict=False):
+                if cell:
+                    text = f"  {header}: {cell}" if header else f"  {cell}"
+                    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _figures(run: "LoopRun", found: dict[str, Any]) -> Figures:
     """This decoder beside the reference, a row a figure, within 80 columns."""
     assert run.setup is not None
     reference = run.setup.tally.reference_metrics()
-    table = Table("", run.setup.decoder.name, "pymatching")
+    table = Figures("", run.setup.decoder.name, "pymatching")
     pairs = (found["qec_metrics"], reference)
     table.add_row("logical errors", *(f"{m['logical_errors']:,} of {m['shots']:,}" for m in pairs))
     table.add_row("a shot", *(f"{m['logical_error_rate']:.3e}" for m in pairs))

@@ -103,14 +103,15 @@ def _run(
     if run.telemetry is not None:
         console.print(
             f"/telemetry/qec of job {run.setup.job_id if run.setup else '-'}: "
-            f"metric_source = {run.telemetry['metric_source']}"
+            f"metric_source = {run.telemetry['metric_source']}",
+            soft_wrap=True,
         )
     if run.error is not None:
         done = run.setup.tally.num_shots if run.setup else 0
         print_error(errors, f"{run.error}\nStopped after {done:,} of {settings.shots:,} shots.{_how_to_go_on(folder)}")
     if run.trace_file is not None:
-        console.print(f"waveform: {run.trace_file}", highlight=False)
-    console.print(f"report: {folder}/", highlight=False)
+        console.print(f"waveform: {run.trace_file}", highlight=False, soft_wrap=True)
+    console.print(f"report: {folder}/", highlight=False, soft_wrap=True)
     return run
 
 

@@ -17,7 +17,7 @@ def bench(
         typer.Option(
             help="As in qtwin loop; may be given several times, like all lists here.",
             parser=decoder_name,
-            metavar="TEXT",
+            metavar="<str>",
         ),
     ] = None,
     link: Annotated[list[str] | None, typer.Option(help="Link of decoders in RTL; default: verilated.")] = None,

@@ -16,7 +16,7 @@ def bitstream(
         typer.Option(
             help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).",
             parser=decoder_name,
-            metavar="TEXT",
+            metavar="<str>",
         ),
     ] = "table",
     code: Code = "surface",

@@ -17,7 +17,7 @@ def board(
         typer.Option(
             help="table, union-find, union-find:3, or the path of a decoder.yaml (or of its folder).",
             parser=decoder_name,
-            metavar="TEXT",
+            metavar="<str>",
         ),
     ] = "table",
     code: Code = "surface",

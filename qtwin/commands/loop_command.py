@@ -32,7 +32,7 @@ def loop(
             help="table, union-find, pymatching, sinter:NAME, or the path of a decoder.yaml (or of its folder). With "
             "choices: union-find:3 (weight bits), union-find:window=10,commit=5,loadable (also bits, budget, fifo).",
             parser=decoder_name,
-            metavar="TEXT",
+            metavar="<str>",
         ),
     ] = "table",
     link: Annotated[

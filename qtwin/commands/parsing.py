@@ -36,7 +36,7 @@ def number(words: str, *names: str, least: int | None = None) -> Any:
             raise typer.BadParameter(f"expected at least {least}, got {text}")
         return value
 
-    return typer.Option(*names, help=words, parser=whole, metavar="N")
+    return typer.Option(*names, help=words, parser=whole, metavar="<int>")
 
 
 def decoder_name(text: str) -> str:

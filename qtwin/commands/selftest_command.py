@@ -18,7 +18,7 @@ def selftest(
         typer.Option(
             help="What should be there: table, union-find, …, or the path of a decoder.yaml.",
             parser=decoder_name,
-            metavar="TEXT",
+            metavar="<str>",
         ),
     ] = "table",
     code: Code = "surface",

@@ -98,6 +98,10 @@ def test_a_loop_says_how_it_goes_on(qtwin: Qtwin, link: str, times: int, pause_s
         state = qtwin.folder / shlex.split(go_on)[3] / "checkpoint" / "state.json"
         before = state.stat().st_mtime_ns
         command.wait_until(lambda: state.stat().st_mtime_ns != before)
+        second = qtwin.loop(*shlex.split(go_on)[2:])
+        assert second.code == 1
+        assert "another `qtwin loop` is running in runs/" in second.message
+        assert "start a new run" in second.message
         assert "Go on with" in command.interrupt(1, 0.0)
 
 
