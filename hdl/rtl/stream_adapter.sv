@@ -2,7 +2,7 @@
 //
 // Words of a shot pass straight through, one a 32-bit word of s_axis. An answer becomes a CORRECTION: its words, the
 // latency from the acceptance of the shot's last word to this message's header, and the status; tags count the shots.
-// Of the registers there are ID and GRAPH_HASH. Status bit 8: out_valid_i fell before a word was taken; bit 9: a word
+// Of the registers there are ID, VERSION and GRAPH_HASH. Status bit 8: out_valid_i fell before a word was taken; bit 9: a word
 // changed before it was taken (both stay up until reset).
 `default_nettype none
 module stream_adapter #(
@@ -143,8 +143,16 @@ module stream_adapter #(
       else if (s_axil_rready) s_axil_rvalid <= 1'b0;
     end
     if (s_axil_arvalid && s_axil_arready) begin
-      s_axil_rresp <= s_axil_araddr == 12'h000 || s_axil_araddr == 12'h008 ? 2'b00 : SlvErr;
-      s_axil_rdata <= s_axil_araddr == 12'h000 ? 32'h3153_4451 : GraphHash;
+      s_axil_rresp <= 2'b00;
+      case (s_axil_araddr)
+        12'h000: s_axil_rdata <= 32'h3153_4451;  // ID
+        12'h004: s_axil_rdata <= 32'h0001_0000;  // VERSION
+        12'h008: s_axil_rdata <= GraphHash;
+        default: begin
+          s_axil_rdata <= '0;
+          s_axil_rresp <= SlvErr;
+        end
+      endcase
     end
   end
 
