@@ -16,6 +16,8 @@ from platformdirs import user_cache_path, user_config_path
 from hdl.errors import BuildError
 
 CACHE_VARIABLE = "QTWIN_CACHE_DIR"
+LONGEST_TEMPORARY = 60
+"""Characters that leave room for a socket's name below: a system takes about 100 for its whole path."""
 TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 PLAIN = re.compile(r"[A-Za-z0-9_./+@-]+")
 """What make, Verilator and the shell read as one word; no space, nothing beyond ASCII."""
@@ -111,14 +113,15 @@ def _private_path() -> Path:
 
 @cache
 def plain_temporary_folder() -> Path:
-    """The temporary folder, or where its path is not plain one that every system has; raises BuildError."""
+    """The temporary folder, or where its path is not plain or long one that every system has; raises BuildError."""
     for name in (tempfile.gettempdir(), *TEMPORARY_FOLDERS):
         folder = Path(name).resolve()
-        if is_plain(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        is_fit = is_plain(folder) and len(str(folder)) <= LONGEST_TEMPORARY
+        if is_fit and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
             return folder
     raise BuildError(
-        f"there is no temporary folder without spaces or accents in its path: {tempfile.gettempdir()}, "
-        f"{', '.join(TEMPORARY_FOLDERS)}; set TMPDIR to one"
+        f"no temporary folder can be written and has a path without spaces or accents, of {LONGEST_TEMPORARY} "
+        f"characters at most: {', '.join((tempfile.gettempdir(), *TEMPORARY_FOLDERS))}; set TMPDIR to such a one"
     )
 
 

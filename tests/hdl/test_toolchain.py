@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +158,17 @@ def test_plain_path_is_left_alone() -> None:
     assert plain_path(Path("/opt/a-b_c.sv")) == Path("/opt/a-b_c.sv")
 
 
+@pytest.mark.parametrize("name", ["mein Gerät", "long" * 20])
+def test_temporary_folder_for_tools_is_plain_and_short(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    found = places.plain_temporary_folder.__wrapped__()
+    assert found == Path(places.TEMPORARY_FOLDERS[0]).resolve()
+
+
 @pytest.mark.parametrize("kind", ["link", "open to others", "file"])
 def test_private_folder_that_is_not_private_is_refused(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -194,18 +206,25 @@ def test_build_that_fails_in_a_private_folder_leaves_nothing(odd: Path) -> None:
     assert [file.suffix for file in (odd / "cache" / "builds").iterdir()] in ([], [".lock"])
 
 
-def run_without_home(code: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A temporary folder with a path as short as tools want it."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="qtwin-test-") as folder:
+        yield Path(folder)
+
+
+def run_without_home(code: str, temporary: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in (CACHE_VARIABLE, "MPLCONFIGDIR")}
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         environment.pop(name, None)
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**environment, "HOME": NO_HOME, "TMPDIR": str(tmp_path), **variables},
+        env={**environment, "HOME": NO_HOME, "TMPDIR": str(temporary), **variables},
         capture_output=True, text=True, check=True, timeout=TIMEOUT_S,
     )  # fmt: skip
 
 
-def test_cache_without_a_home_is_private_and_said_once(tmp_path: Path) -> None:
+def test_cache_without_a_home_is_private_and_said_once(temporary: Path) -> None:
     code = """
 import json, os, subprocess, sys
 from hdl.places import cache_folder, use_writable_homes
@@ -215,8 +234,7 @@ matplotlib.get_cachedir()
 child = [sys.executable, "-c", "from hdl.places import cache_folder; print(cache_folder())"]
 print(json.dumps([str(cache_folder()), str(cache_folder()), subprocess.check_output(child, text=True).strip()]))
 """
-    done = run_without_home(code, tmp_path)
-    temporary = tmp_path if places.is_plain(tmp_path) else Path("/tmp")
+    done = run_without_home(code, temporary)
     expected = temporary / f"qtwin-{os.getuid()}" / "cache"
     assert json.loads(done.stdout) == [str(expected)] * 3
     assert expected.parent.stat().st_mode & 0o777 == 0o700
@@ -225,7 +243,7 @@ print(json.dumps([str(cache_folder()), str(cache_folder()), subprocess.check_out
     assert CACHE_VARIABLE in line
 
 
-def test_user_without_any_home_folder_gets_one_answer(tmp_path: Path) -> None:
+def test_user_without_any_home_folder_gets_one_answer(temporary: Path) -> None:
     code = """
 import os, pwd
 def getpwuid(uid):
@@ -238,21 +256,21 @@ import matplotlib, platformdirs
 matplotlib.get_cachedir()
 print(platformdirs.user_cache_dir("YoWASP", appauthor=False))
 """
-    done = run_without_home(code, tmp_path)
+    done = run_without_home(code, temporary)
     (line,) = done.stderr.splitlines()
     assert line.startswith("qtwin: there is no home folder; builds are kept in ")
     assert f"qtwin-{os.getuid()}/cache/" in done.stdout
 
 
-def test_named_cache_holds_what_goes_to_home_otherwise(tmp_path: Path) -> None:
+def test_named_cache_holds_what_goes_to_home_otherwise(temporary: Path) -> None:
     code = """
 from hdl.places import use_writable_homes
 use_writable_homes()
 import matplotlib
 print(matplotlib.get_cachedir())
 """
-    done = run_without_home(code, tmp_path, **{CACHE_VARIABLE: str(tmp_path / "chosen")})
-    assert done.stdout.strip() == str(tmp_path / "chosen" / "matplotlib")
+    done = run_without_home(code, temporary, **{CACHE_VARIABLE: str(temporary / "chosen")})
+    assert done.stdout.strip() == str(temporary / "chosen" / "matplotlib")
     assert done.stderr == ""
 
 

@@ -22,6 +22,7 @@ from bridge.suggestions import did_you_mean
 from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
+from hdl.places import plain_temporary_folder
 
 SIMULATORS = ("icarus", "verilator")
 SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
@@ -57,9 +58,10 @@ class CocotbLink:
         try:
             build_folder = build_decoder(self._decoder, self._simulator)
             version = simulator_version(self._simulator)
+            place = plain_temporary_folder()  # a socket's path is short
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
-        self._folder = Path(tempfile.mkdtemp(prefix="qtwin-cocotb-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="qtwin-cocotb-", dir=place))
         address = str(self._folder / "link")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bridge.errors import LinkOpenError
 from bridge.links.pynq.library import require_pynq
+from hdl.errors import HdlError
+from hdl.places import plain_temporary_folder
 
 POLL_S = 0.05
 STOP_S = 10.0
@@ -35,7 +37,11 @@ class ChildBoard:
             LinkOpenError: pynq is not installed; or the board did not start before the deadline, with what it said.
         """
         require_pynq()  # a simulated board takes its service definitions from there
-        self._folder = Path(tempfile.mkdtemp(prefix="qtwin-board-"))
+        try:
+            place = plain_temporary_folder()  # a socket's path is short, and part of an address
+        except HdlError as error:
+            raise LinkOpenError(str(error)) from error
+        self._folder = Path(tempfile.mkdtemp(prefix="qtwin-board-", dir=place))
         self.address = f"unix:{self._folder / 'board'}"
         self._ready = self._folder / "ready"
         self._log = self._folder / "log"
