@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from bridge.testbench.run import installed_simulators, run_in_simulator
 from hdl.errors import SimulationError
+from hdl.places import is_plain
 from qtwin.cli import app
 from tests.qtwin.conftest import Qtwin
 
@@ -50,19 +52,21 @@ def test_the_testbench_page_runs_from_top_to_bottom(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     lines = ["set -eu", "trap 'kill $(jobs -p)' EXIT"]
     for block in blocks("in-your-testbench.md", "sh"):
-        own_terminal = "qtwin serve" in block
-        lines.append(f"{block.strip()} >twin.log 2>&1 &\n{WAIT_FOR_TWIN}" if own_terminal else block)
+        if "qtwin serve" in block:  # in a terminal of its own
+            lines.append(f"{block.strip()} >twin.log 2>&1 &\n{WAIT_FOR_TWIN}")
+        elif '"make"' not in block or (is_plain(tmp_path) and is_plain(Path(sys.prefix))):
+            lines.append(block)
     if "icarus" in installed_simulators():
         lines.append("python run.py icarus")
-    script = "\n".join(lines).replace("path/to/checkout/.venv", sys.prefix).replace("8000", str(port))
-    script = script.replace("path/to/checkout", str(DOCS.parent))
+    script = "\n".join(lines).replace("path/to/checkout/.venv", shlex.quote(sys.prefix)).replace("8000", str(port))
+    script = script.replace("path/to/checkout", shlex.quote(str(DOCS.parent)))
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=False, timeout=TESTBENCH_TIMEOUT_S,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     num_runs = script.count("python run.py") + script.count("execvpe")
-    assert num_runs >= 2
+    assert num_runs >= 1
     assert len(re.findall(r"[1-9]\d* logical errors in 2000 shots", done.stdout)) == num_runs
 
 
