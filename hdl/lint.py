@@ -15,7 +15,6 @@ from hdl.compile.manifest import DecoderFolder
 from hdl.compile.samples import sample_decoders
 from hdl.compile.stream_wrapper import WRAPPER_RTL
 from hdl.errors import HdlError
-from hdl.places import plain_path, real_paths
 from hdl.synth.toolbox import yosys_share
 
 TIMEOUT_S = 300.0
@@ -31,9 +30,8 @@ def lint(decoder: DecoderFolder) -> str:
 
 def lint_top(top: str, sources: Sequence[Path], arguments: Sequence[str] = ()) -> str:
     """What Verilator finds in a module and all below it; empty when there is nothing."""
-    files = [str(plain_path(file)) for file in (WAIVERS, *sources)]
     done = subprocess.run(
-        ["verilator", "--lint-only", "-Wall", "--top-module", top, *arguments, *files],
+        ["verilator", "--lint-only", "-Wall", "--top-module", top, *arguments, str(WAIVERS), *map(str, sources)],
         env=dict(verilator_environment()),
         capture_output=True,
         text=True,
@@ -41,7 +39,7 @@ def lint_top(top: str, sources: Sequence[Path], arguments: Sequence[str] = ()) -
         check=False,
         timeout=TIMEOUT_S,
     )
-    return real_paths(done.stderr).strip()
+    return done.stderr.strip()
 
 
 def lint_board(board: Board, clock: Clock, decoder: Sequence[Path]) -> str:
@@ -49,7 +47,7 @@ def lint_board(board: Board, clock: Clock, decoder: Sequence[Path]) -> str:
     cells = yosys_share() / CELLS[board.file.family]
     parameters = {**clock.parameters, "ClocksPerBit": clock.clocks_per_bit}
     chosen = [f"-G{name}={value}" for name, value in parameters.items()]
-    return lint_top(board.file.top, [*decoder, *board.sources], [*chosen, "-v", str(plain_path(cells))])
+    return lint_top(board.file.top, [*decoder, *board.sources], [*chosen, "-v", str(cells)])
 
 
 def main() -> int:

@@ -93,7 +93,7 @@ def private_folder() -> Path:
     Raises:
         BuildError: it cannot be made, or is another user's.
     """
-    folder = _private_path()
+    folder = plain_temporary_folder() / f"qtwin-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
@@ -105,10 +105,6 @@ def private_folder() -> Path:
             f"{folder} is not a folder that only this user can enter; remove it, or set TMPDIR to another folder"
         )
     return folder
-
-
-def _private_path() -> Path:
-    return plain_temporary_folder() / f"qtwin-{os.getuid()}"
 
 
 @cache
@@ -138,12 +134,11 @@ def plain_path(path: Path) -> Path:
     path = path.absolute()
     if is_plain(path):
         return path
-    if path.parent != path and PLAIN.fullmatch(path.name) and not path.is_dir():
-        return plain_path(path.parent) / path.name  # messages show the file by its name
+    if path.is_file() and PLAIN.fullmatch(path.name):
+        return plain_path(path.parent) / path.name  # one link for all files of a folder
     links = private_folder() / "links"
     links.mkdir(exist_ok=True)
-    suffix = path.suffix if not path.is_dir() and PLAIN.fullmatch(path.suffix) else ""
-    link = links / f"{_hash(path)}{suffix}"
+    link = links / _hash(path)
     if not link.is_symlink():
         with suppress(OSError):  # another process tidies up as well
             for stale in links.iterdir():
@@ -164,19 +159,6 @@ def plain_build_folder(folder: Path) -> Path:
     builds = private_folder() / "builds"
     builds.mkdir(exist_ok=True)
     return builds / _hash(folder)
-
-
-def real_paths(text: str) -> str:
-    """A tool's message with the paths that the user knows in place of our links."""
-    links = re.escape(str(_private_path() / "links"))
-
-    def target(found: re.Match[str]) -> str:
-        try:
-            return str(Path(found[0]).readlink())
-        except OSError:
-            return found[0]
-
-    return re.sub(rf"{links}/[0-9a-f]{{{HASH_DIGITS}}}(\.\w+\b)?", target, text)
 
 
 def _hash(path: Path) -> str:

@@ -16,7 +16,7 @@ from cocotb_tools.runner import Icarus, Runner, Verilator
 
 from hdl.build import cached_build, cocotb_environment, require_simulator, simulator_version
 from hdl.errors import BuildError, SimulationError
-from hdl.places import plain_path, real_paths
+from hdl.places import plain_path
 
 BUILD_LOG = "build.log"
 PUBLIC_PORTS = "ports.vlt"
@@ -111,7 +111,7 @@ class _Tools:
                     log_file=log,
                 )
         except (SystemExit, RuntimeError) as error:
-            output = real_paths(log.read_text(errors="replace")).splitlines() if log.exists() else []
+            output = log.read_text(errors="replace").splitlines() if log.exists() else []
             errors = [line for line in output if "rror" in line] or output or [str(error)]
             raise BuildError(
                 f"{name} does not compile in {self.simulator}:\n" + "\n".join(errors[:ERROR_LINES])
@@ -176,30 +176,19 @@ def run_simulation(
         )
 
 
-class _PlainIcarus(Icarus):
-    def _build_command(self) -> list[list[str]]:
-        return _plain_commands(super()._build_command())
-
-
 class _PlainVerilator(Verilator):
+    """The runner, which writes the paths of cocotb's own files into a makefile, with plain ones."""
+
     def _build_command(self) -> list[list[str]]:
-        return _plain_commands(super()._build_command())
-
-
-def _plain_commands(commands: list[list[str]]) -> list[list[str]]:
-    """The commands with plain paths, of which the runner would find the real ones again if it were given them."""
-    libraries = cocotb_tools.config.libs_dir
-
-    def plain(argument: str) -> str:
-        if argument.startswith("/"):
-            return str(plain_path(Path(argument)))
-        return argument.replace(str(libraries), str(plain_path(libraries)))  # among the linker's flags
-
-    return [[plain(argument) for argument in command] for command in commands]
+        commands = super()._build_command()
+        for folder in (cocotb_tools.config.libs_dir, cocotb_tools.config.share_dir):
+            plain = str(plain_path(folder))
+            commands = [[argument.replace(str(folder), plain) for argument in command] for command in commands]
+        return commands
 
 
 def _runner(simulator: str) -> Runner:
-    return {"icarus": _PlainIcarus, "verilator": _PlainVerilator}[simulator]()
+    return _PlainVerilator() if simulator == "verilator" else Icarus()
 
 
 def _tail(log_file: Path | None) -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cocotb_tools.config
 import find_libpython
 import pytest
 
@@ -17,7 +18,7 @@ from hdl import places, toolchain
 from hdl.build import cached_build, find_icarus, require_simulator, verilator_environment
 from hdl.errors import BuildError, ToolMissingError
 from hdl.lint import lint_top
-from hdl.places import CACHE_VARIABLE, cache_folder, plain_path, private_folder, real_paths
+from hdl.places import CACHE_VARIABLE, cache_folder, plain_path, private_folder
 from hdl.simulation import build_simulation, run_simulation
 from tests.tools import needs_simulator
 
@@ -99,6 +100,18 @@ def test_simulation_is_built_and_runs_where_paths_have_spaces_and_accents(
     run_simulation(simulator, folder, top="inverter", test_module="odd_tests", work_folder=odd / "work")
 
 
+def test_simulation_is_built_and_runs_with_a_cocotb_in_such_a_path(
+    odd: Path, inverter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (odd / "odd_tests.py").write_text(TESTS)
+    monkeypatch.syspath_prepend(odd)
+    for name in ("libs_dir", "share_dir"):
+        (odd / name).symlink_to(getattr(cocotb_tools.config, name))
+        monkeypatch.setattr(cocotb_tools.config, name, odd / name)
+    folder = build_simulation("verilator", top="inverter", sources=[inverter], parameters={})
+    run_simulation("verilator", folder, top="inverter", test_module="odd_tests", work_folder=odd / "work")
+
+
 def test_error_in_rtl_is_shown_with_the_path_that_the_user_knows(simulator: str, odd: Path, inverter: Path) -> None:
     inverter.write_text("module inverter(; endmodule\n")
     with pytest.raises(BuildError, match=str(inverter)):
@@ -143,12 +156,11 @@ def test_link_to_a_path_is_private_shared_and_goes_with_it(odd: Path, inverter: 
     assert link.name == inverter.name
     assert places.is_plain(link)
     assert plain_path(inverter) == link
-    assert real_paths(f"%Error: {link}:1:2") == f"%Error: {inverter}:1:2"
-    named = odd / "mein Zähler.sv"
-    named.touch()
-    other = plain_path(named)
-    assert (other.suffix, real_paths(f"{other}:3")) == (".sv", f"{named}:3")
-    named.unlink()
+    brief = odd / "mein Zähler.sv"
+    brief.touch()
+    other = plain_path(brief)
+    assert other.samefile(brief)
+    brief.unlink()
     (odd / "another").mkdir()
     plain_path(odd / "another")
     assert not other.is_symlink()
@@ -196,13 +208,17 @@ def test_private_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: 
 
 
 def test_build_that_fails_in_a_private_folder_leaves_nothing(odd: Path) -> None:
+    workplaces = []
+
     def build(folder: Path) -> None:
+        workplaces.append(folder)
         (folder / "half").touch()
         raise BuildError("no")
 
     with pytest.raises(BuildError, match="no"):
         cached_build({"what": "fails"}, build)
-    assert list((private_folder() / "builds").iterdir()) == []
+    assert workplaces[0].is_relative_to(private_folder())
+    assert not workplaces[0].exists()
     assert [file.suffix for file in (odd / "cache" / "builds").iterdir()] in ([], [".lock"])
 
 
@@ -272,6 +288,15 @@ print(matplotlib.get_cachedir())
     done = run_without_home(code, temporary, **{CACHE_VARIABLE: str(temporary / "chosen")})
     assert done.stdout.strip() == str(temporary / "chosen" / "matplotlib")
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root writes anywhere")
+def test_home_that_is_read_only_is_none(temporary: Path) -> None:
+    home = temporary / "home"
+    (home / ".cache" / "qtwin").mkdir(parents=True)
+    (home / ".cache" / "qtwin").chmod(0o500)
+    done = run_without_home("from hdl.places import cache_folder; print(cache_folder())", temporary, HOME=str(home))
+    assert done.stdout.strip() == str(temporary / f"qtwin-{os.getuid()}" / "cache")
 
 
 def test_home_in_the_name_of_the_cache_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from hdl.build import (
 )
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BuildError
-from hdl.places import plain_path, real_paths
 from hdl.toolchain import require
 
 HARNESS = Path(__file__).with_name("harness.cpp")
@@ -97,7 +96,7 @@ def can_record_fst() -> bool:
 
 
 def _verilate(design: Design, flags: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    sources = [str(plain_path(source)) for source in design.sources]
+    sources = [str(source) for source in design.sources]
     command = ["verilator", *flags, "--top-module", design.top, "--Mdir", str(folder / OBJECTS), *sources]
     _run([*command, "-CFLAGS", " ".join(COMPILER_FLAGS)], folder, environment, design.name)
     make = [*MAKE, f"OPT_FAST={design.optimisation}", "Vtop__ALL.a"]
@@ -151,7 +150,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], w
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"building {what} took longer than {BUILD_TIMEOUT_S:.0f} s: {command[0]}") from error
     if done.returncode != 0:
-        output = real_paths(done.stderr + done.stdout).strip().splitlines()
+        output = (done.stderr + done.stdout).strip().splitlines()
         errors = [line for line in output if "%Error" in line or "error:" in line] or output
         raise BuildError(f"{what} does not compile ({command[0]} exit {done.returncode}):\n" + "\n".join(errors[:8]))
 
