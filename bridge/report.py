@@ -1,6 +1,8 @@
 """Writes what a run found: result.json, the shots that went wrong, and a picture."""
 
 import json
+import textwrap
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 
 from bridge.adaptive.picture import draw_adaptation
 from bridge.files import write_whole
+from bridge.heading import ALPHA, Duel, date_in_words, host_in_words, verdicts
 from bridge.links.base import LinkInfo
 from bridge.run import LoopRun, Setup, metadata
 
@@ -19,6 +22,8 @@ PICTURE_FILE = "report.png"
 ADAPTIVE_PICTURE_FILE = "adaptive.png"
 OURS, THEIRS = "#1f6f8b", "#99a8b2"
 MOST_BARS = 120
+LINE_LETTERS = 140
+"""So many go into a line below the picture."""
 
 
 def result(run: LoopRun) -> dict[str, Any]:
@@ -66,17 +71,38 @@ def draw(run: LoopRun, setup: Setup, link: LinkInfo, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.6, 4.2), dpi=120, layout="constrained")
+    figure = Figure(figsize=(9.6, 4.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     rates, latency = figure.subplots(1, 2)
     _draw_rates(rates, setup)
     _draw_latency(latency, setup, link)
-    session = setup.session
-    figure.suptitle(
-        f"{session['code_family']} d={session['code_distance']}, {session['rounds']} rounds, "
-        f"{setup.tally.num_shots:,} shots on {session['backend_id']}, noise {run.settings.noise}"
-    )
+    title, *rest = heading(run, setup, time.time())
+    figure.suptitle(title, fontsize=12)
+    figure.supxlabel("\n".join(textwrap.fill(line, LINE_LETTERS) for line in rest), fontsize=8.5)
     figure.savefig(file)
+
+
+def heading(run: LoopRun, setup: Setup, now_s: float) -> list[str]:
+    """What stands at the top of the picture, and below it: what was run and when, what came out, how and where."""
+    session, tally = setup.session, setup.tally
+    memory = f"{session['code_family']} d={session['code_distance']}, {session['rounds']} rounds"
+    differing = tally.num_shots - tally.agreements
+    found = [f"{setup.decoder.name} on {memory}, {date_in_words(now_s).partition(',')[0]}"]
+    if setup.problem.graph.num_observables == 1:  # then of two answers that differ one is right
+        only_ours = (differing + tally.logical_errors - tally.reference_errors) // 2
+        duel = Duel(
+            setup.decoder.name,
+            memory,
+            tally.num_shots,
+            tally.logical_errors,
+            tally.reference_errors,
+            only_ours,
+            differing - only_ours,
+        )
+        found += verdicts([duel])
+    settings = run.settings
+    asked = f"memory {session['basis']}, noise {settings.noise} on {session['backend_id']}, seed {settings.seed}"
+    return [*found, f"significant: exact McNemar test at {ALPHA:.0%}; {asked}; {host_in_words()}"]
 
 
 def _draw_rates(axes: Any, setup: Setup) -> None:
@@ -115,4 +141,5 @@ def _draw_latency(axes: Any, setup: Setup, link: LinkInfo) -> None:
     axes.set_xlabel(f"clock cycles (at {setup.decoder.clock_mhz:g} MHz)")
     axes.set_ylabel("share of shots")
     axes.set_xlim(0, int(values.max()) + 2)
+    axes.set_axisbelow(True)
     axes.grid(axis="y", alpha=0.3)

@@ -95,6 +95,19 @@ def exact_mcnemar(only_first: int, only_second: int) -> float:
     return 1.0 if discordant == 0 else float(binomtest(only_first, discordant, 0.5).pvalue)
 
 
+def holm_significant(p_values: Sequence[float], alpha: float) -> set[int]:
+    """Indices of the tests that are significant, with a chance of at most `alpha` that any of them is a false alarm.
+
+    Holm's step-down correction (Holm, Scand. J. Stat. 6, 65 (1979)).
+    """
+    significant: set[int] = set()
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
+        if p_values[index] > alpha / (len(p_values) - rank):
+            break
+        significant.add(index)
+    return significant
+
+
 @dataclass(frozen=True, slots=True)
 class Suppression:
     """Error suppression factor with its 95% interval, from how many distances."""

@@ -36,6 +36,10 @@ def show_stage(progress: Progress, task: TaskID, text: str) -> None:
         progress.console.print(f"{text} ...", markup=False, highlight=False, soft_wrap=True)
 
 
+FOLDED = 14
+"""Characters of a row's name that stand in one line at the least; what is longer may be folded."""
+
+
 class ProgressWatcher:
     """Shows the stages of a run and a bar over its shots, on standard error."""
 
@@ -93,7 +97,8 @@ class Figures:
         self._rows: list[tuple[str, ...]] = []
         self._table = Table(box=box)
         for index, header in enumerate(headers):
-            self._table.add_column(escape(header), no_wrap=True, justify=align if index else "left")
+            justify: Literal["left", "right"] = align if index else "left"
+            self._table.add_column(escape(header), no_wrap=index > 0, overflow="fold", justify=justify)
 
     def add_row(self, *cells: str, end_section: bool = False) -> None:
         """A row; what is in it is never taken for markup."""
@@ -102,11 +107,12 @@ class Figures:
 
     def print(self, console: Console) -> None:
         """As a table, else a line for each row and, below it, for each figure in it."""
-        unlimited = console.options.update(max_width=10_000)
-        if Measurement.get(console, unlimited, self._table).maximum <= console.width:
+        first, *others = self._headers
+        whole = Measurement.get(console, console.options.update(max_width=10_000), self._table).maximum
+        longest = max((len(label) for label, *_ in self._rows), default=0)
+        if whole - max(0, longest - FOLDED) <= console.width:
             console.print(self._table)
             return
-        first, *others = self._headers
         for label, *cells in self._rows:
             console.print(
                 f"{first}: {label}" if first else label.strip(), markup=False, highlight=False, soft_wrap=True

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bridge.errors import LoopError
-from bridge.statistics import exact_mcnemar, histogram_percentiles
+from bridge.statistics import exact_mcnemar, histogram_percentiles, holm_significant
 from bridge.sweep.batch import BatchResult
 from bridge.sweep.folder import RunFolder
 from bridge.sweep.plots import memory_of, name_of
@@ -165,11 +165,7 @@ def _p99(batches: Sequence[BatchResult]) -> float | None:
 
 def _judged(pairs: Sequence[Pair], alpha: float, latency_tolerance: float | None) -> list[Pair]:
     """The pairs with their verdicts, in the same order."""
-    significant: set[int] = set()
-    for rank, index in enumerate(sorted(range(len(pairs)), key=lambda each: pairs[each].p_value)):
-        if pairs[index].p_value > alpha / (len(pairs) - rank):
-            break
-        significant.add(index)
+    significant = holm_significant([pair.p_value for pair in pairs], alpha)
     judged = []
     for index, pair in enumerate(pairs):
         words = []

@@ -2,7 +2,8 @@
 
 import base64
 import platform
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import jinja2
 
 from bridge.files import write_whole
+from bridge.heading import ALPHA, Duel, date_in_words, host_in_words, verdicts
 from bridge.report import write_text
 from bridge.statistics import Suppression
+from bridge.sweep.plan import PLAN_FILE
 from bridge.sweep.plots import (
     Summary,
     across_distances,
@@ -36,6 +39,7 @@ CAPTIONS = {
     "throughput": "Speed of the sweep itself, sampling and reference included; not a property of the hardware.",
     "error_rate_against_luts": "What an error rate costs in area.",
 }
+MOST_NAMES = 4
 VERSIONS = ("qtwin", "stim", "pymatching", "sinter", "numpy")
 
 
@@ -60,7 +64,11 @@ def write_page(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(
-        title=folder.resolve().name,
+        title=_title(points, _times(totals)),
+        name=folder.resolve().name,
+        facts=_facts(points, totals),
+        verdicts=verdicts([_duel(each) for each in summaries]),
+        alpha=ALPHA,
         summaries=summaries,
         name_of=name_of,
         memory_of=memory_of,
@@ -71,11 +79,76 @@ def write_page(
         ],
         failed=[(point, errors[point["point_id"]]) for point in points if point["point_id"] in errors],
         counts=COUNTS,
-        plan=(folder / "sweep.yaml").read_text(encoding="utf-8"),
+        plan=(folder / PLAN_FILE).read_text(encoding="utf-8"),
+        command=f"qtwin bench {shlex.quote(str((folder / PLAN_FILE).resolve()))}",
         versions=[(name, version(name)) for name in VERSIONS],
         machine=f"{platform.machine()}, Python {platform.python_version()}",
     )
     write_text(folder / PAGE_FILE, page)
+
+
+def _title(points: Sequence[Mapping[str, Any]], times: Sequence[float]) -> str:
+    """The decoders and the memories, as far as they go into one line, and the day."""
+    decoders = _listed("decoders", (str(each["decoder"]) for each in points))
+    day = f", {date_in_words(times[0]).partition(',')[0]}" if times else ""
+    return f"{decoders} on {_listed('memories', (_code_of(each) for each in points))}{day}"
+
+
+def _code_of(point: Mapping[str, Any]) -> str:
+    return f"{point['code']} d={point['d']}"
+
+
+def _spoken(point: Mapping[str, Any]) -> str:
+    return str(point["decoder"]) if point["link"] == "software" else f"{point['decoder']} over {point['link']}"
+
+
+def _listed(kind: str, names: Iterable[str]) -> str:
+    """The names, or how many there are where they could not be read at a glance."""
+    found = list(dict.fromkeys(names))
+    if len(found) > MOST_NAMES:
+        return f"{len(found)} {kind}"
+    return " and ".join(filter(None, (", ".join(found[:-1]), found[-1])))
+
+
+def _times(totals: Mapping[str, Totals]) -> list[float]:
+    """First and last moment of the run, in seconds since the epoch; empty where nothing was run."""
+    times = [moment for each in totals.values() for pair in each.times for moment in pair]
+    return [min(times), max(times)] if times else []
+
+
+def _period(times: Sequence[float]) -> str:
+    """`26 November 2026, 16:34 UTC to 16:39 UTC`."""
+    first, last = (date_in_words(moment).partition(", ") for moment in times)
+    return f"{''.join(first)} to {last[2] if first[0] == last[0] else ''.join(last)}"
+
+
+def _facts(points: Sequence[Mapping[str, Any]], totals: Mapping[str, Totals]) -> list[tuple[str, str]]:
+    """What was run, when and where."""
+    times = _times(totals)
+    found = {
+        "date": _period(times) if times else "",
+        "decoders": "; ".join(dict.fromkeys(_spoken(each) for each in points)),
+        "codes": "; ".join(dict.fromkeys(f"{_code_of(each)}, {each['r']} rounds" for each in points)),
+        "memory": ", ".join(dict.fromkeys(str(each["basis"]) for each in points)),
+        "noise": ", ".join(dict.fromkeys(str(each["noise"]) for each in points)),
+        "backends": ", ".join(dict.fromkeys(str(each["backend"]) for each in points)),
+        "seed": ", ".join(dict.fromkeys(str(each["seed"]) for each in points)),
+        "host": host_in_words(),
+    }
+    return [(name, text) for name, text in found.items() if text]
+
+
+def _duel(summary: Summary) -> Duel:
+    counts = summary["counts"]
+    return Duel(
+        decoder=_spoken(summary),
+        memory=memory_of(summary),
+        shots=counts["shots"],
+        errors=counts["errors"],
+        reference_errors=counts["reference_errors"],
+        only_decoder=counts["only_decoder_wrong"],
+        only_reference=counts["only_reference_wrong"],
+    )
 
 
 def suppression_rows(summaries: Sequence[Summary]) -> list[tuple[str, str, Suppression, Suppression | None]]:

@@ -1,5 +1,6 @@
 """The plots of a sweep, each a PNG: error rates, latencies, throughput, area."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from io import BytesIO
@@ -7,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bridge.statistics import Rate, Suppression, rate_per_round, suppression_factor
 from bridge.sweep.batch import Histogram
@@ -22,8 +25,11 @@ KERNEL_DECADES = 0.03
 VIOLIN_POINTS = 240
 BESIDE, ASIDE = 1.01, 0.03
 """Points of decoders stand a little to the right of their place, by this factor on p or this much on the distance."""
-MARKED = {"p50": "_", "p99": "x", "p99_9": "+", "max": "^"}
+MARKED = {"p50": ("o", 0.24), "p99": ("x", 0.08), "p99_9": ("P", -0.08), "max": ("^", -0.24)}
+"""Marker of each figure, and how far from the middle of the row: equal ones stand below one another."""
 WIDE = 20
+NARROW = 100
+"""An axis over a smaller factor than this gets more ticks than the powers of ten."""
 LARGEST_ROWS = 40
 """More rows than this do not fit into one picture; the tables have them all."""
 
@@ -169,15 +175,22 @@ def _latency(summaries: Sequence[Summary], totals: Mapping[str, Totals]) -> byte
     for place, summary in enumerate(reversed(clocked)):
         period_ns = 1e3 / summary["clock_mhz"]
         _violin(axes, totals[summary["point_id"]].cycles["decode"], period_ns, place)
-        for name, marker in MARKED.items():
-            axes.plot(summary["latency_ns"][name], place, marker, color="#222222", markersize=6)
+        for name, (marker, aside) in MARKED.items():
+            axes.plot(summary["latency_ns"][name], place + aside, marker, color="#222222", markersize=4.5)
+        axes.annotate(
+            latencies_in_words(summary["latency_ns"]),
+            (0.01, place - 0.5),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=7,
+        )
         deadline_ns = summary["deadline_ns"]
         axes.plot([deadline_ns] * 2, [place - 0.42, place + 0.42], color=COLOURS[1], linewidth=2)
         misses = summary["counts"].get("deadline_misses", 0)
         axes.annotate(
             f"{misses:,} late", (deadline_ns, place + 0.2), xytext=(4, 0), textcoords="offset points", fontsize=7
         )
-    for name, marker in MARKED.items():
+    for name, (marker, _) in MARKED.items():
         axes.plot([], [], marker, color="#222222", linestyle="none", label=name.replace("_", "."))
     axes.plot([], [], color=COLOURS[1], linewidth=2, label="deadline")
     axes.set_yticks(
@@ -187,6 +200,14 @@ def _latency(summaries: Sequence[Summary], totals: Mapping[str, Totals]) -> byte
     axes.set_xlim(right=1.8 * max(max(each["latency_ns"]["max"], each["deadline_ns"]) for each in clocked))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8, frameon=False)
     return _finish(figure, axes, legend=False)
+
+
+def latencies_in_words(latency_ns: Mapping[str, float]) -> str:
+    """`p50 90, p99 = p99.9 = max 500 ns`."""
+    named: dict[float, list[str]] = {}
+    for name in MARKED:
+        named.setdefault(latency_ns[name], []).append(name.replace("_", "."))
+    return ", ".join(f"{' = '.join(names)} {value:,.0f}" for value, names in named.items()) + " ns"
 
 
 def _violin(axes: Axes, histogram: Histogram, period_ns: float, place: float) -> None:
@@ -220,6 +241,8 @@ def _throughput(summaries: Sequence[Summary]) -> bytes | None:
     axes.set_xlabel("shots a second through the whole loop of the point, all workers")
     axes.set_xlim(min(speeds) / 3 if is_wide else 0, max(speeds) * (4 if is_wide else 1.2))
     axes.set_ylim(-0.7, len(shown) - 0.3)
+    if not is_wide:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda speed, _: f"{speed:,.0f}"))
     return _finish(figure, axes, legend=False)
 
 
@@ -258,7 +281,30 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
+def mark_narrow(axis: Axis) -> None:
+    """Ticks for a logarithmic axis of few decades: powers of ten alone would be one or none."""
+    low, high = axis.get_view_interval()
+    if axis.get_scale() != "log" or low <= 0 or high > NARROW * low:
+        return
+    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if high < 5 * low else (1, 2, 5)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float) -> str:
+    """0.001 to 99,999 as they are, other numbers with a power of ten."""
+    if 1e-3 <= value < 1e5:
+        return f"{value:,g}"
+    power = math.floor(math.log10(value) + 1e-9)
+    factor = f"{value / 10**power:.3g}"
+    return f"$10^{{{power}}}$" if factor == "1" else rf"${factor}\times10^{{{power}}}$"
+
+
 def _finish(figure: Figure, axes: Axes, legend: bool = True) -> bytes:
+    for axis in (axes.xaxis, axes.yaxis):
+        mark_narrow(axis)
+    axes.set_axisbelow(True)
     axes.grid(alpha=0.25, which="both")
     if legend:
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", fontsize=8, frameon=False)

@@ -2,8 +2,13 @@
 
 import base64
 import contextlib
+import html
 import json
+import platform
 import re
+import shlex
+import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,8 @@ import pyarrow.parquet
 import pytest
 import sinter
 import stim
+import yaml
+from scipy.stats import binomtest
 from typer.testing import CliRunner, Result
 
 from qtwin.cli import app
@@ -177,3 +184,44 @@ def test_what_is_no_run_is_one_clear_message(qtwin: Qtwin, arguments: tuple[str,
     message = " ".join(done.stderr.split())
     assert says in message
     assert "Errno" not in message
+
+
+def test_report_says_what_was_run_what_came_out_and_how_to_repeat_it(qtwin: Qtwin) -> None:
+    assert run(qtwin, "decoder", "new", "my decoder", "--code", "repetition").exit_code == 0
+    decoders = ("--decoder", "table", "--decoder", "my decoder", "--link", "default")
+    first = bench(qtwin, "a run", "--code", "repetition", "--noise", "uniform:0.02", *SMALL, *decoders, "--seed", "7")
+    page = (qtwin.folder / "a run" / "report.html").read_text()
+    heading = page.partition("<h2>")[0]
+    started = datetime.fromtimestamp((qtwin.folder / "a run" / "batches.journal").stat().st_mtime)
+    assert f"<h1>table and my-decoder on repetition d=3, {started.day} {started:%B %Y}</h1>" in heading
+    for fact in ("uniform:0.02", "repetition29_like", ">7<", "repetition d=3, 3 rounds", platform.node()):
+        assert fact in heading
+    for point in first["points"]:
+        counts = point["counts"]
+        p_value = binomtest(counts["only_decoder_wrong"], discordant(counts)).pvalue if discordant(counts) else 1
+        figures = f"({counts['errors']:,} against {counts['reference_errors']:,} in {counts['shots']:,} shots, "
+        assert f"{figures}p = {p_value:.2g})" in heading
+    # the printed command, pasted anywhere, and the printed plan, links: [default] included, give the same counts
+    command, plan = (html.unescape(text) for text in re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL))
+    assert yaml.safe_load(plan)["links"] == ["default"]
+    elsewhere = qtwin.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "plan.yaml").write_text(plan)
+    for arguments in (shlex.split(command)[1:], ["bench", "plan.yaml"]):
+        with contextlib.chdir(elsewhere):
+            again = CliRunner().invoke(app, [*arguments, "--run", "again", "--workers", "1"], env=qtwin.environment())
+        assert again.exit_code == 0, again.stderr
+        found = json.loads((elsewhere / "again" / "summary.json").read_text())
+        assert [each["counts"] for each in found["points"]] == [each["counts"] for each in first["points"]]
+        shutil.rmtree(elsewhere / "again")
+
+
+def discordant(counts: dict[str, int]) -> int:
+    return counts["only_decoder_wrong"] + counts["only_reference_wrong"]
+
+
+def test_report_without_a_clock_has_a_sentence_in_place_of_latencies(qtwin: Qtwin) -> None:
+    bench(qtwin, "run", "--code", "repetition", "--noise", "uniform:0.02", *SMALL, "--link", "software")
+    page = (qtwin.folder / "run" / "report.html").read_text()
+    assert "No latencies: every decoder here ran in software, which has no clock." in page
+    assert "<h2>Latency</h2>" not in page

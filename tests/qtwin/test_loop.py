@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.loop import LoopSettings, run_loop
+from bridge.report import heading
 from tests.qtwin.conftest import Qtwin
 from tests.tools import needs_simulator
 from twin.client import TwinClient
@@ -124,3 +126,28 @@ def test_a_long_memory_is_decoded_in_windows_and_reported(qtwin: Qtwin) -> None:
     qec, reference = outcome.result["qec_metrics"], outcome.result["reference"]
     assert qec["logical_errors"] <= 1.3 * reference["logical_errors"] + 10
     assert "Pauli frames" in outcome.output
+
+
+def test_picture_says_what_was_run_and_what_came_out(qtwin: Qtwin) -> None:
+    settings = LoopSettings(
+        code="repetition", backend_id="repetition29_like", noise="uniform:0.02", shots=5000, seed=9, link="software"
+    )
+    with TwinClient(qtwin.address.url, qtwin.address.email, qtwin.address.password) as client:
+        found = run_loop(settings, client, Quiet(), qtwin.folder)
+    assert found.setup is not None
+    tally = found.setup.tally
+    title, verdict, where = heading(found, found.setup, 1_700_000_000)
+    assert title.startswith(f"{found.setup.decoder.name} on repetition d=3, 3 rounds, 1")
+    assert title.endswith(" November 2023")
+    assert f"({tally.logical_errors:,} against {tally.reference_errors:,} in 5,000 shots, p = " in verdict
+    assert "memory Z, noise uniform:0.02 on repetition29_like, seed 9; " in where
+
+
+class Quiet:
+    """A watcher that says nothing."""
+
+    def stage(self, text: str) -> None:
+        pass
+
+    def shots(self, done: int, total: int) -> None:
+        pass

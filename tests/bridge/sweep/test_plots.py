@@ -1,9 +1,12 @@
-"""Which points belong to one line of a plot, and to one suppression factor."""
+"""Which points belong to one line of a plot, and to one suppression factor; what is written into the plots."""
 
 from typing import Any
 
+import pytest
+from matplotlib.figure import Figure
+
 from bridge.sweep.page import suppression_rows
-from bridge.sweep.plots import across_distances
+from bridge.sweep.plots import across_distances, latencies_in_words, mark_narrow
 
 
 def point(distance: int, rounds: int, decoder: str = "union-find", rate: float = 0.01) -> dict[str, Any]:
@@ -42,3 +45,19 @@ def test_suppression_factor_is_told_for_each_length() -> None:
         "surface, uniform:0.001, memory Z, 10/10 rounds",
     ]
     assert [round(factor.factor, 1) for _, _, factor, _ in rows] == [2.0, 4.1]
+
+
+def test_latencies_that_are_equal_are_named_together() -> None:
+    assert latencies_in_words({"p50": 90, "p99": 500, "p99_9": 500, "max": 1500}) == (
+        "p50 90, p99 = p99.9 500, max 1,500 ns"
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(6e-3, 9e-3), (5.5e-3, 6.5e-3), (2e-3, 3e-2), (40, 820), (1e-7, 3e-7)])
+def test_a_logarithmic_axis_of_few_decades_has_ticks_to_read(low: float, high: float) -> None:
+    axes = Figure().subplots()
+    axes.set(yscale="log", ylim=(low, high))
+    mark_narrow(axes.yaxis)
+    axes.figure.canvas.draw()
+    shown = [label.get_text() for label in axes.yaxis.get_ticklabels() if low <= label.get_position()[1] <= high]
+    assert len([text for text in shown if text]) >= 2, shown
