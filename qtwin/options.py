@@ -28,11 +28,11 @@ from hdl.compile.table_core import check_table_size
 from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import HdlError
 from qtwin.console import print_error
-from twin.errors import TwinError
+from twin.errors import InvalidError, TwinError
 from twin.qec.codes import build_code
 from twin.qec.errors import SessionSpecError
 from twin.qec.spec import SessionSpec
-from twin.settings import Limits, default_config_dir
+from twin.settings import ENVIRONMENT_PREFIX, Limits, Settings, default_config_dir
 
 USAGE = 2
 """Exit code of a command whose options are at fault, as typer has it."""
@@ -148,6 +148,27 @@ def in_words(fault: Mapping[str, Any]) -> str:
     """What pydantic expected."""
     text: str = WORDS[fault["type"]].format(**fault["ctx"]) if fault["type"] in WORDS else fault["msg"]
     return text.removeprefix("Value error, ")
+
+
+SETTINGS: Mapping[str, str] = MappingProxyType({"num_workers": "workers", "upstreams": "upstream"})
+"""Setting of a twin -> option, where that is called otherwise."""
+
+
+def setting_faults(given: Mapping[str, object], tls: Sequence[Path | None]) -> Faults:
+    """What a twin's settings would refuse, from options or from the environment, and files that are not there."""
+    try:
+        Settings.from_env(None, **given)
+    except InvalidError as error:
+        for fault in error.faults:
+            name = str(fault.loc[0]) if fault.loc else ""
+            where = f"{option(SETTINGS.get(name, name))} (or {ENVIRONMENT_PREFIX}{name.upper()}): " if name else ""
+            yield f"{where}{fault.message}"
+    folder = given.get("config_dir")
+    if isinstance(folder, Path) and not folder.is_dir():
+        yield f"--config-dir: there is no folder {folder}"
+    for name, file in zip(("--tls-cert", "--tls-key"), tls, strict=True):
+        if file is not None and not file.exists():
+            yield f"{name}: there is no file {file}"
 
 
 def core_faults(name: str, asked: Mapping[str, Any]) -> Faults:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from twin.errors import InvalidError
+from twin.errors import Fault, InvalidError
 
 ENVIRONMENT_PREFIX = "QTWIN_"
 URL_PREFIX = "/api/v1/digital-twin"
@@ -65,7 +65,7 @@ class Settings(BaseModel):
     access_token_ttl_s: float = Field(default=900.0, gt=0)
     refresh_token_ttl_s: float = Field(default=14 * 86400.0, gt=0)
 
-    executor: str = Field(default="local", pattern=r"^(local|(tcp|tls|ws|wss|inproc)://.+)$")
+    executor: str = "local"
     num_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     replica: str = Field(default="twin", pattern=r"^[A-Za-z0-9.-]{1,64}$", description="unique per database")
     lease_s: float = Field(default=15.0, gt=0, description="a replica silent for so long has died")
@@ -74,6 +74,13 @@ class Settings(BaseModel):
     upstreams: tuple[str, ...] = Field(default=(), description="twins behind a gateway of its own process")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Limits()
+
+    @field_validator("executor")
+    @classmethod
+    def _check_executor(cls, value: str) -> str:
+        if not re.fullmatch(r"local|(tcp|tls|ws|wss|inproc)://.+", value):
+            raise ValueError(f"expected local, or a Dask scheduler's address such as tcp://HOST:8786, got {value!r}")
+        return value
 
     @field_validator("data_dir", "config_dir")
     @classmethod
@@ -105,15 +112,15 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            faults = [_fault_text(fault["loc"], fault["msg"]) for fault in error.errors()]
-            raise InvalidError("; ".join(faults)) from error
+            faults = [Fault(fault["loc"], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+            raise InvalidError("; ".join(map(_fault_text, faults)), faults) from error
 
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite:///{(self.data_dir / 'twin.sqlite').absolute()}"
 
 
-def _fault_text(loc: tuple[int | str, ...], message: str) -> str:
+def _fault_text(fault: Fault) -> str:
     """What is wrong with a setting and where it comes from; never its value, which may be a secret."""
-    message = message.removeprefix("Value error, ")
-    return f"{loc[0]} ({ENVIRONMENT_PREFIX}{str(loc[0]).upper()}): {message}" if loc else message
+    name = str(fault.loc[0]) if fault.loc else None
+    return f"{name} ({ENVIRONMENT_PREFIX}{name.upper()}): {fault.message}" if name else fault.message

@@ -109,6 +109,9 @@ def _serve(
     tls: tuple[Path, Path] | None,
     ready_file: Path | None,
 ) -> None:
+    from qtwin.options import judge, setting_faults
+
+    judge(setting_faults(given, tls or (None, None)))
     from qtwin.serving import serve_until_stopped
 
     serve_until_stopped(kind, given, host, port, tls, ready_file)
