@@ -14,6 +14,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from bridge.errors import BridgeError, LoopError, WorkersError
 from bridge.links.base import Deadlines
@@ -224,7 +225,9 @@ def replay_once(run: Path, shot: int, point: str | None, link: str | None, trace
 
 
 def _print_replayed(console: Console, replayed: Replayed) -> None:
-    table = Figures("", f"shot {replayed.shot} of {replayed.point_id}")
+    table = Table()
+    for header in ("", f"shot {replayed.shot} of {replayed.point_id}"):
+        table.add_column(header, overflow="fold")  # many words in one cell: they go on in the next line
     table.add_row("memory", memory_of(replayed.point))
     table.add_row("decoder", f"{replayed.point['name']} over {replayed.link}")
     table.add_row("words", " ".join(f"{word:08x}" for word in replayed.words))
@@ -236,6 +239,6 @@ def _print_replayed(console: Console, replayed: Replayed) -> None:
     if replayed.latency_cycles is not None:
         table.add_row("latency", f"{replayed.latency_cycles} cycles")
     table.add_row("in the run", {None: "not known", True: "the same", False: "ANOTHER answer"}[replayed.as_before])
-    table.print(console)
+    console.print(table)
     if replayed.trace_file is not None:
         console.print(f"waveform: {replayed.trace_file}", highlight=False, soft_wrap=True)
