@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ("cat", "cksum", "cut", "date", "dirname", "du", "env", "find", "grep", "head", "rm", "sed", "sh", "sleep", "sort",
-         "tail", "tr", "uname", "wc")  # fmt: skip
+TOOLS = ("cat", "cksum", "cut", "date", "dirname", "du", "env", "find", "grep", "head", "rm", "sed", "sh", "sleep",
+         "sort", "tail", "tr", "uname", "wc")  # fmt: skip
 TIMEOUT_S = 120
 PERL_BASE = '#!/bin/sh\ncase "$*" in *FindBin*) echo "Can\'t locate FindBin.pm" >&2; exit 2 ;; esac\n'
 """What Debian's perl-base does."""
