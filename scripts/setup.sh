@@ -37,7 +37,9 @@ lacks() { # what, and its package for Debian and Ubuntu, Fedora, macOS
 }
 no_libpython=
 if [ -z "$python" ]; then
-  lacks "${PYTHON:+$PYTHON is not }Python 3.11, 3.12 or 3.13" "python3-venv libpython3-dev" python3.12 python@3.12
+  set -- /usr/lib/*/libpython3.1[123]*.so* # the pattern itself where there is none
+  [ -e "$1" ] && library= || library=libpython3-dev
+  lacks "${PYTHON:+$PYTHON is not }Python 3.11, 3.12 or 3.13" "python3-venv $library" python3.12 python@3.12
 else
   "$python" -c 'import ensurepip, venv' 2>/dev/null || lacks "Python's venv module, of $python" python3-venv python3 python@3.12
   # cocotb embeds the interpreter in the simulator, so it needs it as a shared library
