@@ -45,7 +45,7 @@ def cache_folder() -> Path:
 
 def _expanded(chosen: str) -> Path:
     try:
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser().absolute()  # tools run in other folders
     except RuntimeError as error:
         raise BuildError(f"{CACHE_VARIABLE}={chosen}: there is no such home folder; write the whole path") from error
 

@@ -36,10 +36,17 @@ lacks() { # what, and its package for Debian and Ubuntu, Fedora, macOS
   apt="$apt $2" dnf="$dnf $3" brew="$brew $4"
 }
 no_libpython=
-if [ -z "$python" ]; then
+if [ ! -w . ]; then
+  echo "qtwin installs into $(pwd)/$venv, and this folder cannot be written: copy the checkout to one of your own" >&2
+  exit 1
+fi
+if [ -z "$python" ] && [ -n "${PYTHON:-}" ]; then
+  found=$(version_of "$PYTHON" | cut -d' ' -f1)
+  lacks "PYTHON=$PYTHON is not Python 3.11, 3.12 or 3.13${found:+ but $found}" '' '' '' # no package cures that
+elif [ -z "$python" ]; then
   set -- /usr/lib/*/libpython3.1[123]*.so* # the pattern itself where there is none
   [ -e "$1" ] && library= || library=libpython3-dev
-  lacks "${PYTHON:+$PYTHON is not }Python 3.11, 3.12 or 3.13" "python3-venv $library" python3.12 python@3.12
+  lacks "Python 3.11, 3.12 or 3.13" "python3-venv $library" python3.12 python@3.12
 else
   "$python" -c 'import ensurepip, venv' 2>/dev/null || lacks "Python's venv module, of $python" python3-venv python3 python@3.12
   # cocotb embeds the interpreter in the simulator, so it needs it as a shared library
@@ -65,9 +72,11 @@ command -v make >/dev/null 2>&1 || lacks "make" make make -
 if [ -n "$missing" ]; then
   {
     echo "qtwin needs, and this machine lacks:$missing"
-    unique() { printf '%s\n' $1 | grep -v '^-$' | sort -u | tr '\n' ' ' | sed 's/ $//'; }
     echo
-    if [ "$(uname)" = Darwin ]; then
+    unique() { printf '%s\n' $1 | grep -v '^-$' | sort -u | tr '\n' ' ' | sed 's/ $//'; }
+    if [ -z "$(unique "$apt$dnf$brew")" ]; then
+      :
+    elif [ "$(uname)" = Darwin ]; then
       case " $brew " in *' - '*) echo "    xcode-select --install" ;; esac
       [ -z "$(unique "$brew")" ] || echo "    brew install $(unique "$brew")"
     elif command -v dnf >/dev/null 2>&1; then
@@ -75,7 +84,6 @@ if [ -n "$missing" ]; then
     else
       echo "    apt-get install $(unique "$apt")"
     fi
-    echo
     echo "Nothing was installed. Name another interpreter with: make PYTHON=/path/to/python3.12"
   } >&2
   exit 1
@@ -122,7 +130,11 @@ if ! wait "$pip_process"; then
   {
     grep -E '^(ERROR|error)|No matching|No space|Connection|Temporary failure' "$log" | sort -u | head -n 12
     echo "the installation failed; the whole of it is in $log"
-    echo "Without a network, name a folder of wheels: make PIP_FIND_LINKS=/path/to/wheels PIP_NO_INDEX=1"
+    if grep -q 'No space left' "$log"; then
+      echo "Everything takes 1.6 GB, what make demo needs 0.5 GB: make room, and try again"
+    else
+      echo "Without a network, name a folder of wheels: make PIP_FIND_LINKS=/path/to/wheels PIP_NO_INDEX=1"
+    fi
   } >&2
   exit 1
 fi

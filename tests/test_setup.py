@@ -148,7 +148,8 @@ def test_macos_is_told_of_its_own_packages(machine: Machine) -> None:
 def test_named_interpreter_that_does_not_fit_is_refused(machine: Machine, named: str) -> None:
     done = machine.setup(PYTHON=named)
     assert done.returncode == 1
-    assert f"{named} is not Python 3.11, 3.12 or 3.13" in done.stderr
+    assert f"PYTHON={named} is not Python 3.11, 3.12 or 3.13" in done.stderr
+    assert lines_and_command(done.stderr)[1] == ""  # no package cures that
 
 
 def test_python_built_without_libpython_is_the_reason_that_is_given(machine: Machine) -> None:
