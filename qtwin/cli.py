@@ -46,15 +46,23 @@ app.command("selftest", cls=PlainCommand)(selftest_command.selftest)
 app.command("compile", cls=PlainCommand)(compile_command.compile_decoder_command)
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"qtwin {version('qtwin')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        # in a callback of its own: that of the group comes after "which command?"
+        typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as distribution_version
-
-        typer.echo(f"qtwin {distribution_version('qtwin')}")
-        raise typer.Exit
+    del version
     use_writable_homes()  # before a command imports matplotlib
 
 

@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,11 @@ def test_every_command_about_a_memory_names_the_option_at_fault(
 )
 def test_other_commands_name_the_option_at_fault(folder: Path, arguments: tuple[str, ...], says: str) -> None:
     check_refused(folder, arguments, says)
+
+
+def test_version_needs_no_command() -> None:
+    done = qtwin_without_a_twin("--version")
+    assert (done.exit_code, done.stdout) == (0, f"qtwin {version('qtwin')}\n")
 
 
 def test_every_fault_is_told_at_once(folder: Path) -> None:
