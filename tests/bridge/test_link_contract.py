@@ -11,6 +11,7 @@ from hdl.compile.table import joint_distribution
 from hdl.registers.map import ID_VALUE, Address
 from qds1 import FaultCode, Kind, Message, decode_corrections, encode, parse
 from tests.bridge.memory import Memory
+from tests.tools import needs_simulator
 
 UNKNOWN_KIND = 0x55
 SCRATCH_VALUE = 0xDEADBEEF
@@ -118,6 +119,7 @@ def test_waiting_for_more_answers_than_shots_ends_with_a_count(fresh_link: Link,
 
 @pytest.mark.parametrize("name", ["software", "verilated", "cocotb:verilator", "uart", "pynq:simulated"])
 def test_link_that_is_closed_refuses_words(name: str, memory: Memory, request: pytest.FixtureRequest) -> None:
+    needs_simulator(name)
     if name == "uart":
         name = f"uart:{request.getfixturevalue('spare_board').path}"
     made = make_link(name, memory.decoder, memory.problem, Deadlines())

