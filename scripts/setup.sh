@@ -22,11 +22,10 @@ is_here() { # an environment of this checkout (launchers name its path), of the 
   [ -f "$stamp" ] && [ "$(sed -n 2p "$stamp")" = "$(pwd)" ] && [ -n "$(version_of "$venv/bin/python")" ] &&
     { [ -z "${PYTHON:-}" ] || [ "$(version_of "$python")" = "$(version_of "$venv/bin/python")" ]; }
 }
-if is_here; then
-  case $(sed -n 1p "$stamp") in
-    "dev $contents" | "$use $contents") exit 0 ;;
-  esac
-fi
+is_complete() {
+  is_here && case $(sed -n 1p "$stamp") in "dev $contents" | "$use $contents") true ;; *) false ;; esac
+}
+if is_complete; then exit 0; fi
 
 # --- prerequisites ----------------------------------------------------------------------------------------------------
 missing='' apt='' dnf='' brew=''
@@ -98,8 +97,25 @@ fi
 
 # --- installation -----------------------------------------------------------------------------------------------------
 log=$venv/install.log
+lock=$venv.lock
 pip_process=
+waited=0
+until mkdir "$lock" 2>/dev/null; do # another run installs here
+  if [ -s "$lock/process" ] && ! kill -0 "$(cat "$lock/process")" 2>/dev/null; then
+    rm -rf "$lock" # it was killed
+  elif [ $waited -ge 900 ]; then
+    echo "another installation has been going on in $(pwd) for 15 minutes; end it, or remove $lock" >&2
+    exit 1
+  else
+    [ $waited -gt 0 ] || echo "waiting for another installation in $(pwd)"
+    waited=$((waited + 1))
+    sleep 1
+  fi
+done
+echo $$ >"$lock/process"
+trap 'rm -rf "$lock"' EXIT
 trap '[ -z "$pip_process" ] || kill "$pip_process" 2>/dev/null; exit 130' INT TERM
+if is_complete; then exit 0; fi
 started=$(date +%s)
 elapsed() { echo $(($(date +%s) - started)); }
 num_installed() { find "$venv" -maxdepth 5 -name '*.dist-info' -type d | wc -l | tr -d ' '; }

@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ("cat", "cksum", "cut", "date", "dirname", "du", "env", "find", "grep", "head", "rm", "sed", "sh", "sleep",
-         "sort", "tail", "tr", "uname", "wc")  # fmt: skip
+TOOLS = ("cat", "cksum", "cut", "date", "dirname", "du", "env", "find", "grep", "head", "mkdir", "rm", "sed", "sh",
+         "sleep", "sort", "tail", "tr", "uname", "wc")  # fmt: skip
 TIMEOUT_S = 120
 LIBRARY = "" if [*Path("/usr/lib").glob("*/libpython3.1[123]*.so*")] else "libpython3-dev "
 """Where there is no Python to ask, the script looks whether its library is there."""
@@ -193,3 +194,16 @@ def test_what_is_installed_is_left_alone_until_its_place_or_its_pins_change(mach
     assert not (moved / ".venv/.installed").exists()
     assert "#!/bin/sh\ncase" not in (moved / ".venv/bin/python").read_text(errors="replace")
     assert os.access(moved / ".venv/bin/python", os.X_OK)
+
+
+def test_two_installations_at_once_take_turns(machine: Machine) -> None:
+    lock = machine.checkout / ".venv.lock"
+    lock.mkdir()
+    with subprocess.Popen(["sleep", "3"]) as other:
+        (lock / "process").write_text(f"{other.pid}\n")
+        threading.Thread(target=other.wait).start()  # a process that nobody waits for goes on as a zombie
+        started = machine.setup()
+        assert other.poll() is not None  # it was waited for
+    assert f"waiting for another installation in {machine.checkout}" in started.stdout
+    assert "the installation failed" in started.stderr  # without an index, but it was its turn
+    assert not lock.exists()
