@@ -129,6 +129,19 @@ def session_faults(session: Session, url: str | None, named: Named = option) -> 
         yield from backend_faults(session.backend, DeviceCatalog.load(default_config_dir()).devices, named)
 
 
+def examined_faults(decoder: str, asked: Mapping[str, str | int | None], noise: str, seed: int) -> Faults:
+    """What is asked of the memory that a decoder is examined on. asked: None for what the decoder's manifest says."""
+    try:
+        written = dict(DecoderFolder(Path(decoder)).manifest.code) if Path(decoder).exists() else {}
+    except HdlError:  # which is told as the decoder's fault
+        return
+    said = {"code": written.get("family"), **{name: written.get(name) for name in ("distance", "rounds", "basis")}}
+    defaults: dict[str, Any] = {"code": "surface", "distance": 3, "basis": "Z"}
+    chosen = {**said, **{name: value for name, value in asked.items() if value is not None}}
+    memory = {**defaults, **{name: value for name, value in chosen.items() if value is not None}}
+    yield from session_faults(Session(**memory, noise=noise, seed=seed), None)
+
+
 def backend_faults(backend: str, known: Iterable[str], named: Named = option) -> Faults:
     """A backend that the twin does not have."""
     known = sorted(known)

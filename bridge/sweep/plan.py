@@ -18,9 +18,11 @@ PLAN_FILE = "sweep.yaml"
 DRIFTED = "drifted"
 LINK_OF_DECODER = "default"
 MAX_DRIFT = 1e6
+MAX_SHOTS = 10**10
+"""Of one point: weeks of work."""
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
-Counts = dict[str, Annotated[int, Field(ge=1)]]
+Counts = dict[str, Annotated[int, Field(ge=1, le=MAX_SHOTS)]]
 
 
 class SweepPlan(BaseModel):
@@ -52,12 +54,12 @@ class SweepPlan(BaseModel):
     basis: Literal["Z", "X"] = "Z"
     backend: str | None = None
     seed: Annotated[int, Field(ge=0)] = 1
-    max_shots: Annotated[int, Field(ge=1)] = 1_000_000
-    max_errors: Annotated[int, Field(ge=1)] | None = 1_000
+    max_shots: Annotated[int, Field(ge=1, le=MAX_SHOTS)] = 1_000_000
+    max_errors: Annotated[int, Field(ge=1, le=MAX_SHOTS)] | None = 1_000
     shots_over: Counts = {}
     batch_shots: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
-    deadline_ns: Annotated[float, Field(gt=0)] | None = None
-    archive_shots: Annotated[int, Field(ge=0)] = 1_000
+    deadline_ns: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    archive_shots: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
 
     @field_validator("rounds", mode="before")
     @classmethod

@@ -20,6 +20,7 @@ FUTURE = -2
 MAX_WEIGHT_BITS = 6
 MAX_CYCLE_BUDGET = 0xFFFF
 MAX_FIFO_LAYERS = 1 << 16
+MAX_WINDOW_LAYERS = 1024
 MAX_CLASSES = 8
 LARGEST_PROB = 0.5 + 1e-9
 """Errors of 1/2 that are merged may come out a rounding above it."""
@@ -49,6 +50,8 @@ class UnionFindOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.weight_bits <= MAX_WEIGHT_BITS:
             raise ErrorModelError(f"weight_bits is {self.weight_bits}; expected 1 to {MAX_WEIGHT_BITS}")
+        if not 0 <= self.window <= MAX_WINDOW_LAYERS:
+            raise ErrorModelError(f"window is {self.window}; expected at most {MAX_WINDOW_LAYERS} layers")
         if self.window and not 1 <= self.commit_layers < self.window:
             raise ErrorModelError(f"a window of {self.window} layers cannot commit {self.commit_layers} of them")
         if not 0 <= self.cycle_budget <= MAX_CYCLE_BUDGET:

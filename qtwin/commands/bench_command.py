@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from qtwin.commands.loop_command import Email, Password, Url
-from qtwin.commands.parsing import decoder_name, number, whole_number
+from qtwin.commands.parsing import MAX_PATIENCE_S, MAX_WORKERS, decoder_name, number, whole_number
 from qtwin.extras import require
 
 
@@ -43,12 +43,16 @@ def bench(
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run; one that exists goes on where it was stopped.")
     ] = None,
-    workers: Annotated[int | None, number("Processes; default: one a CPU. 1: in this one.", least=1)] = None,
+    workers: Annotated[
+        int | None, number("Processes; default: one a CPU. 1: in this one.", least=1, most=MAX_WORKERS)
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Run on a Dask cluster: tcp://HOST:PORT of its scheduler.")
     ] = None,
     synth: Annotated[bool, typer.Option("--synth", help="Count the LUTs of each decoder, with Yosys.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that one transfer may take.", min=0.1)] = 120.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that one transfer may take.", min=0.1, max=MAX_PATIENCE_S)
+    ] = 120.0,
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
     url: Url = None,
     email: Email = "admin@qcraft.local",
@@ -124,7 +128,9 @@ def compare(
 
 def replay(
     run: Annotated[Path, typer.Argument(help="Folder of a run of qtwin bench.")],
-    shot: Annotated[int, typer.Argument(help="Number of the shot within its point, as in failing_shots.jsonl.", min=0)],
+    shot: Annotated[
+        int, typer.Argument(help="Number of the shot within its point, as in failing_shots.jsonl.", min=0, max=10**12)
+    ],
     point: Annotated[
         str | None,
         typer.Option(help="Its point: a point_id or the beginning of one; needed where there are several."),

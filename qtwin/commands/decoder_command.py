@@ -10,6 +10,8 @@ from rich.console import Console
 from qtwin.commands.loop_command import Basis, Code, Distance, Rounds
 from qtwin.commands.parsing import PlainCommand, decoder_name, number
 
+MAX_CHECKED_SHOTS = 1_000_000
+"""The doctor holds all of them, and their answers, in memory."""
 app = typer.Typer(help="Bring your own decoder: start one, check one.", no_args_is_help=True)
 
 
@@ -84,7 +86,7 @@ def check(
     noise: Annotated[
         str, typer.Option(help="Noise of the shots it is tried on: device, or uniform:P.")
     ] = "uniform:0.005",
-    shots: Annotated[int, number("Shots of the long run.", least=500)] = 8192,
+    shots: Annotated[int, number("Shots of the long run.", least=500, most=MAX_CHECKED_SHOTS)] = 8192,
     seed: Annotated[int, number("The same seed gives the same shots.", least=0)] = 1,
     deadline_ns: Annotated[
         float | None, typer.Option(help="For one answer; default: what the device takes for a shot.", min=1)
@@ -92,9 +94,15 @@ def check(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file, too.")] = None,
 ) -> None:
     """Examine a decoder's RTL: says what is wrong with it, by what evidence, and where to look."""
-    from qtwin.options import decoder_faults, file_faults, judge, rtl_only_faults
+    from qtwin.options import decoder_faults, examined_faults, file_faults, judge, rtl_only_faults
 
-    judge(decoder_faults(path, named=lambda _: "PATH"), rtl_only_faults(path, "PATH"), file_faults(json_file))
+    choice = {"code": code, "distance": distance, "rounds": rounds, "basis": basis}
+    judge(
+        decoder_faults(path, named=lambda _: "PATH"),
+        rtl_only_faults(path, "PATH"),
+        examined_faults(path, choice, noise, seed),
+        file_faults(json_file),
+    )
     from bridge.doctor import Examination
     from bridge.errors import BridgeError
     from bridge.report import write_json
@@ -102,7 +110,6 @@ def check(
     from qtwin.checks import check_decoder, print_diagnosis
     from qtwin.console import print_error
 
-    choice = {"code": code, "distance": distance, "rounds": rounds, "basis": basis}
     settings = Examination(shots=shots, seed=seed, deadline_ns=deadline_ns)
     try:
         diagnosis = check_decoder(path, choice, noise, settings)

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands.parsing import decoder_name, number
+from qtwin.commands.parsing import MAX_PATIENCE_S, decoder_name, number
 
 DEMO_SHOTS = 100_000
+MAX_SHOTS = 10_000_000
+"""Of one session, as the twin's `Limits` have it."""
 
 Url = Annotated[
     str | None, typer.Option(envvar="QTWIN_URL", help="A running twin's gateway; without it a twin is started.")
@@ -58,7 +60,9 @@ def loop(
             "--adaptive", help="Renew the decoder's weights from the syndromes (--decoder union-find:loadable)."
         ),
     ] = False,
-    renew_every: Annotated[int, number("With --adaptive: shots between two renewals.", least=100)] = 10_000,
+    renew_every: Annotated[
+        int, number("With --adaptive: shots between two renewals.", least=100, most=MAX_SHOTS)
+    ] = 10_000,
     half_life: Annotated[float, typer.Option(help="With --adaptive: age in shots that counts half.", min=1)] = 50_000,
     compare_fresh: Annotated[
         bool,
@@ -67,9 +71,13 @@ def loop(
             help="With --adaptive: recalibrate the device at the end, and judge its new error model on the same shots.",
         ),
     ] = False,
-    chunk: Annotated[int, number("Shots a transfer.", least=1)] = 8192,
-    timeout: Annotated[float, typer.Option(help="Seconds that one transfer may take.", min=0.1)] = 120.0,
-    reconnect: Annotated[float, typer.Option(help="Seconds in which a lost link must come back.", min=0)] = 60.0,
+    chunk: Annotated[int, number("Shots a transfer.", least=1, most=100_000)] = 8192,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that one transfer may take.", min=0.1, max=MAX_PATIENCE_S)
+    ] = 120.0,
+    reconnect: Annotated[
+        float, typer.Option(help="Seconds in which a lost link must come back.", min=0, max=MAX_PATIENCE_S)
+    ] = 60.0,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the stopped run of this report folder; of the rest, --link counts.")
     ] = None,
@@ -133,7 +141,7 @@ def loop(
 
 
 def demo(
-    shots: Annotated[int, number("Memories of each code.", least=1)] = DEMO_SHOTS,
+    shots: Annotated[int, number("Memories of each code.", least=1, most=MAX_SHOTS)] = DEMO_SHOTS,
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
 ) -> None:
     """Close the loop twice, repetition d=3 and surface d=3, both through RTL in Verilator."""

@@ -1,5 +1,6 @@
 """How the command line is read: numbers, paths, names of decoders; a wrong one is told in one line."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
@@ -10,10 +11,12 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from qtwin.interrupts import INTERRUPTED
 
 MAX_DIGITS = 30
 """More than any number here has; 1e999999999 would take all memory to write out."""
+MAX_WORKERS = 1024
+MAX_PATIENCE_S = 1e6
+"""Twelve days; the system's own timers overflow at a hundred years."""
 
 
 def whole_number(text: str | int) -> int:
@@ -27,13 +30,15 @@ def whole_number(text: str | int) -> int:
     raise typer.BadParameter(f"expected a whole number such as 1000000, 1_000_000 or 1e6, got {text!r}")
 
 
-def number(words: str, *names: str, least: int | None = None) -> Any:
-    """An option that is a whole number, from a least one. words: its help."""
+def number(words: str, *names: str, least: int | None = None, most: int | None = None) -> Any:
+    """An option that is a whole number, from a least one to the most; None: judged elsewhere. words: its help."""
 
     def whole(text: str | int) -> int:
         value = whole_number(text)
         if least is not None and value < least:
             raise typer.BadParameter(f"expected at least {least}, got {text}")
+        if most is not None and value > most:
+            raise typer.BadParameter(f"expected at most {most:,}, got {text}")
         return value
 
     return typer.Option(*names, help=words, parser=whole, metavar="<int>")
@@ -52,17 +57,32 @@ def _user_path(path: Path, parameter: Any = None) -> Path:
         raise typer.BadParameter(f"{path}: there is no such user here", param=parameter) from error
 
 
+def _refused(message: str, parameter: Any) -> typer.BadParameter:
+    return typer.BadParameter(message, param=parameter)
+
+
 class PlainCommand(TyperCommand):
-    """A command whose paths may begin with `~`, that says a wrong option in one line, and Ctrl-C in one, too."""
+    """A command whose paths may begin with `~`, that says a wrong option in one line.
+
+    No option or argument is empty, which would be taken for one that was not given, or for this folder, and no number
+    is infinite.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As typer's."""
         with _one_line():
+            written, _, _ = self.make_parser(ctx).parse_args(list(args))  # a Path("") is one of "." once it is parsed
+            for parameter in self.params:
+                value = written.get(parameter.name or "")
+                if value == "" or (isinstance(value, list | tuple) and "" in value):
+                    raise _refused("expected something, got an empty text", parameter)
             rest = super().parse_args(ctx, args)
             for parameter in self.params:
                 value = ctx.params.get(parameter.name or "")
                 if isinstance(value, Path):
                     ctx.params[parameter.name] = _user_path(value, parameter)
+                elif isinstance(value, float) and not math.isfinite(value):
+                    raise _refused(f"expected a finite number, got {value}", parameter)
             return rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -80,9 +100,6 @@ def _one_line() -> Iterator[None]:
     except typer.BadParameter as error:
         print_error(Console(stderr=True), _fault(error))
         raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as interrupt:
-        print_error(Console(stderr=True), "interrupted")
-        raise typer.Exit(INTERRUPTED) from interrupt
 
 
 def _fault(error: typer.BadParameter) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from qtwin.commands.parsing import MAX_WORKERS
+
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)]
 DataDir = Annotated[Path, typer.Option(help="Where jobs, sessions, users and keys are kept.")]
@@ -17,7 +19,7 @@ DatabaseUrl = Annotated[
     str | None, typer.Option(envvar="QTWIN_DATABASE_URL", help="SQLAlchemy URL in place of SQLite in the data folder.")
 ]
 Executor = Annotated[str, typer.Option(help="local, or the address of a Dask scheduler: tcp://HOST:PORT.")]
-Workers = Annotated[int | None, typer.Option(help="Worker processes; default: one a core.", min=1)]
+Workers = Annotated[int | None, typer.Option(help="Worker processes; default: one a core.", min=1, max=MAX_WORKERS)]
 Replica = Annotated[str, typer.Option(help="This twin's name, unique among those that share a database.")]
 ReadOnly = Annotated[bool, typer.Option("--read-only-config", help="Answer 501 to configuration writes.")]
 Certificate = Annotated[Path | None, typer.Option("--tls-cert", help="PEM certificate with its chain: serve https.")]

@@ -99,6 +99,13 @@ RUN = [
     (("--shots", "1e12"), f"--shots {10**12}: expected at most {Limits().max_session_shots:,}"),
     (("--shots", "1.5"), "--shots: expected a whole number such as 1000000, 1_000_000 or 1e6, got '1.5'"),
     (("--chunk", "0"), "--chunk: expected at least 1, got 0"),
+    (("--chunk", "1e12"), "--chunk: expected at most 100,000, got 1e12"),
+    (("--renew-every", "1e12"), "--renew-every: expected at most 10,000,000, got 1e12"),
+    (("--timeout", "inf"), "--timeout: expected less than or equal to 1000000"),
+    (("--reconnect", "1e400"), "--reconnect: expected less than or equal to 1000000"),
+    (("--reconnect", "nan"), "--reconnect: expected less than or equal to 1000000"),
+    (("--half-life", "inf"), "--half-life: expected a finite number, got inf"),
+    (("--decoder", "union-find:window=1000000000"), "--decoder: window is 1000000000; expected at most 1024 layers"),
     (("--renew-every", "5"), "--renew-every: expected at least 100, got 5"),
     (("--timeout", "0"), "--timeout: expected greater than or equal to 0.1"),
     (("--trace", "7", "--shots", "7"), "--trace 7: expected a shot of the run, 0 to 6"),
@@ -134,6 +141,10 @@ def test_loop_names_the_option_at_fault(folder: Path, options: tuple[str, ...], 
         (("--max-errors", "-1"), "--max-errors: expected at least 0, got -1"),
         (("--batch", "1e9"), "--batch 1000000000: expected at most 1,000,000"),
         (("--workers", "0"), "--workers: expected at least 1, got 0"),
+        (("--workers", "1e9"), "--workers: expected at most 1,024, got 1e9"),
+        (("--max-shots", "1e12"), "--max-shots 1000000000000: expected at most 10,000,000,000"),
+        (("--max-errors", "1e12"), "--max-errors 1000000000000: expected at most 10,000,000,000"),
+        (("--deadline-ns", "inf"), "--deadline-ns: expected a finite number, got inf"),
         (("--shots-over", "cocotb"), "--shots-over 'cocotb': expected a link and a number of shots"),
         (("--seed", "-1"), "--seed -1: expected at least 0"),
         (("lost.yaml",), "cannot read the sweep lost.yaml: No such file or directory"),
@@ -171,6 +182,11 @@ def test_every_command_about_a_memory_names_the_option_at_fault(
         (("decoder", "new", "mine", "--clock-mhz", "0"), "--clock-mhz 0: expected more than 0"),
         (("decoder", "check", "lost"), "PATH: there is no decoder 'lost'"),
         (("decoder", "check", "table", "--shots", "1"), "--shots: expected at least 500, got 1"),
+        (("decoder", "check", "table", "--shots", "1e12"), "--shots: expected at most 1,000,000, got 1e12"),
+        (("decoder", "check", "table", "--rounds", "-1"), "--rounds -1: expected at least 1"),
+        (("decoder", "check", "table", "--seed", "1e25"), f"--seed {10**25}: expected less than {2**63:,}"),
+        (("decoder", "check", "table", "--noise", "foo"), "--noise 'foo': expected `device`"),
+        (("decoder", "check", "table", "--deadline-ns", "inf"), "--deadline-ns: expected a finite number, got inf"),
         (("decoder", "check", "table", "--json", "lost/x"), "--json: cannot write the result to lost/x"),
         (("serve", "--port", "99999"), "--port: expected less than or equal to 65535"),
         (("serve", "--executor", "foo"), "--executor (or QTWIN_EXECUTOR): expected local, or a Dask scheduler's"),
@@ -178,12 +194,42 @@ def test_every_command_about_a_memory_names_the_option_at_fault(
         (("twin", "--replica", "a b"), "--replica (or QTWIN_REPLICA): "),
         (("gateway", "--upstream", "host:1"), "an upstream is the URL of a twin, such as http://127.0.0.1:8001"),
         (("serve", "--tls-cert", "lost.pem", "--tls-key", "/dev/null"), "--tls-cert: there is no file lost.pem"),
+        (("serve", "--workers", "1000000"), "--workers: expected less than or equal to 1024"),
         (("serve", "--workers", "0"), "--workers: expected greater than or equal to 1"),
+        (("demo", "--shots", "1e12"), "--shots: expected at most 10,000,000, got 1e12"),
+        (("compile", "x.dem", "-o", "y", "--core", "union-find", "--window", "1e9"), "--window: window is 1000000000"),
         (("demo", "--shots", "0"), "--shots: expected at least 1, got 0"),
     ],
 )
 def test_other_commands_name_the_option_at_fault(folder: Path, arguments: tuple[str, ...], says: str) -> None:
     check_refused(folder, arguments, says)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        *[
+            (("loop", name, ""), name)
+            for name in ("--runs-dir", "--json", "--resume", "--url", "--email", "--password")
+        ],
+        *[(("bench", name, ""), name) for name in ("--run", "--scheduler", "--link", "--decoder")],
+        *[(("serve", name, ""), name) for name in ("--host", "--data-dir", "--config-dir", "--database-url")],
+        *[(("board", "--uart", name, ""), name) for name in ("--port", "--address", "--overlay", "--project")],
+        (("replay", "run", "1", "--output", ""), "--output"),
+        (("bitstream", "-o", ""), "--output"),
+        (("compile", "x.dem", "-o", ""), "--output"),
+        (("user", "add", "a@b.c", "--password", ""), "--password"),
+    ],
+)
+def test_an_empty_value_is_refused(folder: Path, arguments: tuple[str, ...], name: str) -> None:
+    check_refused(folder, arguments, f"{name}: expected something, got an empty text")
+
+
+def test_an_empty_argument_is_refused(folder: Path) -> None:
+    done = qtwin_without_a_twin("decoder", "new", "")
+    assert done.exit_code == USAGE
+    assert "got an empty text" in done.stderr
+    assert list(folder.iterdir()) == []
 
 
 def test_version_needs_no_command() -> None:
