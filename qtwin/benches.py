@@ -12,7 +12,6 @@ from typing import Self
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -32,6 +31,7 @@ from qtwin.console import Figures, print_error, show_stage
 from qtwin.interrupts import INTERRUPTED
 from qtwin.loops import TwinChoice, default_backend, new_folder, one_message, reach_twin
 from qtwin.options import backend_faults, judge
+from qtwin.terminal import Console
 from twin.client import TwinClient
 
 NOTHING_TO_COMPARE = 2
@@ -56,9 +56,9 @@ class SweepProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,

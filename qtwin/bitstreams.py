@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from bridge.loop import LoopSettings
 from hdl.boards.bitstream import build_bitstream
@@ -13,6 +12,7 @@ from hdl.errors import HdlError
 from qtwin.boards import board_decoder
 from qtwin.console import print_error
 from qtwin.loops import TwinChoice, one_message
+from qtwin.terminal import Console
 
 
 def write_board_bitstream(

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from bridge.boards.uart_line import SimulatedLine, gates_line, rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.decoders import Decoder, find_decoder
@@ -22,6 +20,7 @@ from hdl.boards.board import Board, find_board
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from qtwin.loops import TwinChoice, default_backend, one_message, reach_twin
+from qtwin.terminal import Console
 
 
 def board_decoder(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice) -> DecoderFolder:

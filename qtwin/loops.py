@@ -9,7 +9,6 @@ from pathlib import Path
 
 import typer
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from bridge.checkpoint import Checkpoint, Saved
 from bridge.errors import BridgeError, LoopError
@@ -19,6 +18,7 @@ from qtwin.console import ProgressWatcher, print_error, print_run
 from qtwin.embedded import EmbeddedTwinError, TwinAddress, embedded_twin
 from qtwin.interrupts import INTERRUPTED
 from qtwin.options import backend_faults, judge
+from qtwin.terminal import Console
 from twin.client import TwinClient, TwinError
 
 DEMO_SEED = 20240501

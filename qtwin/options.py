@@ -14,7 +14,6 @@ from typing import Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from bridge.decoder_names import UNION_FIND, check_decoder_name, core_and_choices
 from bridge.errors import BridgeError
@@ -28,6 +27,7 @@ from hdl.compile.table_core import check_table_size
 from hdl.compile.unionfind_fabric import UnionFindOptions
 from hdl.errors import HdlError
 from qtwin.console import print_error
+from qtwin.terminal import Console
 from twin.errors import InvalidError, TwinError
 from twin.qec.codes import build_code
 from twin.qec.errors import SessionSpecError

@@ -1,13 +1,12 @@
 """Runs the self-test for the command line: finds the decoder, prints each stage as it ends."""
 
-from rich.console import Console
-
 from bridge.links import default_link, make_link
 from bridge.links.base import Deadlines
 from bridge.loop import LoopSettings
 from bridge.selftest import Subject, run_selftest
 from qtwin.boards import session_decoder
 from qtwin.loops import TwinChoice, one_message
+from qtwin.terminal import Console
 
 
 def selftest_link(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice) -> bool:

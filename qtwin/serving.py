@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from qtwin.console import print_error
+from qtwin.terminal import Console
 from twin.errors import TwinError
 from twin.serve import Kind, TlsFiles, run
 from twin.settings import Settings

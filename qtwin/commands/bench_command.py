@@ -26,7 +26,7 @@ def bench(
     rounds: Annotated[list[str] | None, typer.Option(help="A number, d, or a multiple such as 3d; default: d.")] = None,
     noise: Annotated[
         list[str] | None,
-        typer.Option(help="device, uniform:P, or drifted:X: a device X times as noisy as the decoder was told."),
+        typer.Option(help="device, uniform:P, or drifted:X (a device X times as noisy as the decoder was told)."),
     ] = None,
     basis: Annotated[str | None, typer.Option(help="Z or X.")] = None,
     backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,

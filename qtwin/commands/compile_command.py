@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from qtwin.commands.parsing import number
+from qtwin.terminal import Console
 
 
 def compile_decoder_command(

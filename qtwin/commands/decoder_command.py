@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from qtwin.commands.loop_command import Basis, Code, Distance, Rounds
 from qtwin.commands.parsing import PlainCommand, decoder_name, number
+from qtwin.terminal import Console
 
 MAX_CHECKED_SHOTS = 1_000_000
 """The doctor holds all of them, and their answers, in memory."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
 
+from qtwin.terminal import Console
 
 MAX_DIGITS = 30
 """More than any number here has; 1e999999999 would take all memory to write out."""

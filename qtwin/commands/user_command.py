@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from qtwin.commands.parsing import PlainCommand
 from qtwin.commands.serve_command import DatabaseUrl, DataDir
+from qtwin.terminal import Console
 
 if TYPE_CHECKING:
     from twin.users import UserDirectory

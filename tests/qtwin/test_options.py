@@ -232,6 +232,17 @@ def test_an_empty_argument_is_refused(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_what_the_user_wrote_is_not_made_a_picture(folder: Path) -> None:
+    check_refused(folder, ("loop", "--resume", ":car: d"), "--resume: :car: d holds no unfinished run")
+    check_refused(folder, ("loop", "--link", "telepathy:x:"), "--link: there is no link 'telepathy:x:'")
+
+
+@pytest.mark.parametrize("command", ["loop", "bench", "board", "bitstream", "selftest", "compile", "serve", "replay"])
+def test_help_has_no_picture(command: str) -> None:
+    pictures = [each for each in qtwin_without_a_twin(command, "--help").stdout if ord(each) >= ord("\u2600")]
+    assert pictures == []
+
+
 def test_version_needs_no_command() -> None:
     done = qtwin_without_a_twin("--version")
     assert (done.exit_code, done.stdout) == (0, f"qtwin {version('qtwin')}\n")
