@@ -13,8 +13,25 @@ def check_can_write(file: Path) -> None:
         raise LoopError(f"cannot write the result to {file}: it is a folder; name a file in it")
     if not file.parent.is_dir():  # a folder that is made for a slip of the pen is one to search for later
         raise LoopError(f"cannot write the result to {file}: there is no folder {file.parent}; make it first")
-    if not os.access(file.parent, os.W_OK):
-        raise LoopError(f"cannot write the result to {file}: no permission for the folder")
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):  # permissions alone do not tell of /proc or a full disk
+            pass
+    except OSError as error:
+        raise LoopError(
+            f"cannot write the result to {file}: {error.strerror}; name a file in another folder"
+        ) from error
+
+
+def check_can_make(folder: Path) -> None:
+    """Find out whether a folder can be made, or written where it is there. Raises LoopError."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists() or each.is_symlink())
+    if not there.is_dir():
+        raise LoopError(f"{folder}: {there} is a file; name a folder")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise LoopError(f"{folder}: cannot write in {there}: {error.strerror}; name another folder") from error
 
 
 def reason_of(error: Exception) -> str:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
 
 from bridge.decoder_names import UNION_FIND, check_decoder_name, core_and_choices
 from bridge.errors import BridgeError
-from bridge.files import check_can_write
+from bridge.files import check_can_make, check_can_write
 from bridge.links import check_link
 from bridge.noise import noise_body
 from bridge.suggestions import did_you_mean
@@ -299,7 +300,9 @@ def _is_loadable(decoder: str) -> bool:
 
 def resume_faults(folder: Path, link: str | None) -> Faults:
     """A link over which a run cannot go on; of the folder, what can be told at a glance."""
-    if not folder.is_dir():
+    if folder.is_file():
+        yield f"--resume: {folder} holds no unfinished run: it is a file; name the run's folder"
+    elif not folder.is_dir():
         yield f"--resume: {folder} holds no unfinished run: there is no such folder"
     if link is not None:
         with _told("--link: ") as told:
@@ -313,6 +316,33 @@ def file_faults(json_file: Path | None) -> Faults:
         with _told("--json: ") as told:
             check_can_write(json_file)
         yield from told
+
+
+def folder_faults(folder: Path | None, name: str = "--runs-dir") -> Faults:
+    """A folder that could neither be made nor written."""
+    if folder is not None:
+        with _told(f"{name}: ") as told:
+            check_can_make(folder)
+        yield from told
+
+
+def url_faults(url: str | None) -> Faults:
+    """What is no address of a twin's gateway."""
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        is_address = False
+    if not is_address:
+        yield f"--url {url!r}: expected the address of a running twin, such as http://127.0.0.1:8000"
+
+
+def scheduler_faults(address: str | None) -> Faults:
+    """What is no address of a Dask scheduler."""
+    if address is not None and not re.fullmatch(r"(tcp|tls|ws|wss)://\S+:\d{1,5}", address):
+        yield f"--scheduler {address!r}: expected a Dask scheduler's address such as tcp://HOST:8786"
 
 
 def judge(*faults: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
 )
 """Key of a plan -> option, where that is called otherwise."""
 KEYS: Mapping[str, str] = MappingProxyType({name: key for key, name in OPTIONS.items()})
+SCAFFOLDING = frozenset({"twin", ".lock"})
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def judged_plan(source: PlanSource, url: str | None, *, is_here: bool) -> SweepP
     except LoopError as error:
         judge([str(error)])
         raise
-    if source.run is not None and source.run.exists() and not source.run.is_dir():
-        judge([f"--run: {source.run} is a file; name a run's folder, to make or to go on in"])
+    if source.run is not None and source.run.is_dir() and _is_of_another_kind(source.run):
+        judge([f"--run: {source.run} is no run's folder and is not empty; name a run's, or a new one"])
 
     def named(key: str) -> str:
         key = KEYS.get(key, key)
@@ -65,6 +66,11 @@ def judged_plan(source: PlanSource, url: str | None, *, is_here: bool) -> SweepP
         raise
     judge(_faults(plan, url, named, is_here))
     return plan.model_copy(update={"decoders": tuple(_anywhere(name) for name in plan.decoders)})
+
+
+def _is_of_another_kind(folder: Path) -> bool:
+    """Not a run's, and with files that are not those of a run stopped before it had a plan."""
+    return not (folder / PLAN_FILE).is_file() and any(each.name not in SCAFFOLDING for each in folder.iterdir())
 
 
 def _anywhere(decoder: str) -> str:

@@ -60,6 +60,7 @@ def bench(
 ) -> None:
     """Sweep decoders over codes, distances and noise; compare with PyMatching on the same shots; write a report."""
     require("bench", "qtwin bench")
+    from qtwin.options import folder_faults, judge, scheduler_faults, url_faults
     from qtwin.plans import PlanSource, judged_plan
 
     lists = {"decoders": decoder, "links": link, "codes": code, "distances": distance, "rounds": rounds, "noise": noise}
@@ -72,6 +73,8 @@ def bench(
         changes["deadline_ns"] = deadline_ns
     if shots_over:
         changes["shots_over"] = dict(_link_and_shots(text) for text in shots_over)
+    folder = folder_faults(runs_dir) if run is None else folder_faults(run, "--run")
+    judge(folder, scheduler_faults(scheduler), url_faults(url))
     plan = judged_plan(PlanSource(sweep, run, changes), url, is_here=scheduler is None)
     # what takes a second to import comes after what may be told at once
     from bridge.links.base import Deadlines

@@ -91,15 +91,17 @@ def loop(
         Session,
         decoder_faults,
         file_faults,
+        folder_faults,
         judge,
         link_faults,
         resume_faults,
         rtl_faults,
         session_faults,
+        url_faults,
     )
 
     if resume is not None:
-        judge(resume_faults(resume, link), file_faults(json_file))
+        judge(resume_faults(resume, link), file_faults(json_file), url_faults(url))
     else:
         session = Session(code, distance, rounds, basis, noise, backend, seed, shots)
         judge(
@@ -108,6 +110,8 @@ def loop(
             link_faults(link, decoder),
             rtl_faults(decoder, trace, shots, adaptive),
             file_faults(json_file),
+            folder_faults(runs_dir),
+            url_faults(url),
         )
     # what takes a second to import comes after what may be told at once
     from bridge.adaptive.estimator import EstimatorSettings
@@ -145,6 +149,9 @@ def demo(
     runs_dir: Annotated[Path, typer.Option(help="Where report folders go.")] = Path("runs"),
 ) -> None:
     """Close the loop twice, repetition d=3 and surface d=3, both through RTL in Verilator."""
+    from qtwin.options import folder_faults, judge
+
+    judge(folder_faults(runs_dir))
     from qtwin.loops import demo_runs
 
     if not demo_runs(shots, runs_dir):

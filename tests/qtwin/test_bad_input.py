@@ -182,10 +182,8 @@ def test_nobody_at_the_url_is_said_once(qtwin: Qtwin) -> None:
 def test_folder_for_reports_that_cannot_be_made_is_told_with_the_option(qtwin: Qtwin) -> None:
     (qtwin.folder / "file").write_text("where a folder should be")
     outcome = qtwin.loop(*RUN, "--runs-dir", "file")
-    assert outcome.code == 1
-    assert (
-        "cannot make a folder for the report in file: Not a directory; name another with --runs-dir" in outcome.message
-    )
+    assert outcome.code == USAGE
+    assert outcome.message == "qtwin: --runs-dir: file: file is a file; name a folder"
 
 
 class KillAfter:

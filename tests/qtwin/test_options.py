@@ -115,6 +115,14 @@ RUN = [
     (("--json", "lost/x.json"), "--json: cannot write the result to lost/x.json: there is no folder lost; make it"),
     (("--json", "."), "--json: cannot write the result to .: it is a folder; name a file in it"),
     (("--resume", "lost"), "--resume: lost holds no unfinished run: there is no such folder"),
+    (("--runs-dir", "/proc/x"), "--runs-dir: /proc/x: cannot write in /proc: "),
+    (("--runs-dir", "/dev/null/x"), "--runs-dir: /dev/null/x: /dev/null is a file; name a folder"),
+    (("--json", "/proc/x.json"), "--json: cannot write the result to /proc/x.json: "),
+    (("--resume", "/dev/null"), "--resume: /dev/null holds no unfinished run"),
+    (("--link", "uart:loop://x"), "--link: uart:loop://x: loop:// gives back what was sent to it"),
+    (("--url", "127.0.0.1:8000"), "--url '127.0.0.1:8000': expected the address of a running twin"),
+    (("--url", "ftp://x"), "--url 'ftp://x': expected the address of a running twin"),
+    (("--url", "http://x:99999"), "--url 'http://x:99999': expected the address of a running twin"),
     (("--runs-dir", "~no-such-user/x"), "--runs-dir: ~no-such-user/x: there is no such user here"),
 ]
 Case = tuple[tuple[str, ...], str]
@@ -145,6 +153,9 @@ def test_loop_names_the_option_at_fault(folder: Path, options: tuple[str, ...], 
         (("--max-shots", "1e12"), "--max-shots 1000000000000: expected at most 10,000,000,000"),
         (("--max-errors", "1e12"), "--max-errors 1000000000000: expected at most 10,000,000,000"),
         (("--deadline-ns", "inf"), "--deadline-ns: expected a finite number, got inf"),
+        (("--scheduler", "foo"), "--scheduler 'foo': expected a Dask scheduler's address such as tcp://HOST:8786"),
+        (("--runs-dir", "/proc/x"), "--runs-dir: /proc/x: cannot write in /proc: "),
+        (("--url", "ftp://x"), "--url 'ftp://x': expected the address of a running twin"),
         (("--shots-over", "cocotb"), "--shots-over 'cocotb': expected a link and a number of shots"),
         (("--seed", "-1"), "--seed -1: expected at least 0"),
         (("lost.yaml",), "cannot read the sweep lost.yaml: No such file or directory"),
@@ -241,6 +252,12 @@ def test_what_the_user_wrote_is_not_made_a_picture(folder: Path) -> None:
 def test_help_has_no_picture(command: str) -> None:
     pictures = [each for each in qtwin_without_a_twin(command, "--help").stdout if ord(each) >= ord("\u2600")]
     assert pictures == []
+
+
+def test_a_folder_of_another_kind_is_made_no_run_s(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "letter.txt").write_text("not a run")
+    check_refused(folder, ("bench", "--run", "mine"), "--run: mine is no run's folder and is not empty")
 
 
 def test_version_needs_no_command() -> None:

@@ -47,6 +47,11 @@ def uart_address(text: str) -> UartAddress:
     """
     url, *options = text.split(",")
     url = str(Path(url).expanduser()) if url.startswith("~") else url  # no shell expands what stands after uart:
+    if url.startswith("loop://"):
+        raise LinkOpenError(
+            f"uart:{text}: loop:// gives back what was sent to it, no decoder answers there; "
+            "for a board without hardware: qtwin board --uart"
+        )
     if not url:
         raise LinkOpenError(
             f"which port? Write uart:/dev/ttyUSB0, uart:socket://HOST:PORT or uart:rfc2217://HOST:PORT, "
