@@ -1,6 +1,6 @@
 """`python -m qtwin` is the `qtwin` command."""
 
-from qtwin.cli import main
+from qtwin.start import main
 
 if __name__ == "__main__":
     main()

@@ -3,14 +3,13 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -28,8 +27,8 @@ from bridge.sweep.replay import Replayed, replay_shot
 from bridge.sweep.sweep import SweepOutcome, Workers, run_sweep
 from bridge.sweep.totals import Totals
 from qtwin.console import Figures, print_error, show_stage
-from qtwin.interrupts import INTERRUPTED
-from qtwin.loops import TwinChoice, default_backend, new_folder, one_message, reach_twin
+from qtwin.interrupts import Interrupted
+from qtwin.loops import TwinChoice, default_backend, gone_if_useless, new_folder, one_message, reach_twin
 from qtwin.options import backend_faults, judge
 from qtwin.terminal import Console
 from twin.client import TwinClient
@@ -103,9 +102,10 @@ class SweepProgress:
 def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
     """Run a sweep; returns whether every point went through."""
     console, errors = Console(), Console(stderr=True)
-    with one_message(errors):
+    with one_message(errors), ExitStack() as stack:
         _check_backends(options, twin_choice)
-        folder = RunFolder(options.run or new_folder(options.runs_dir, "bench"))
+        made = gone_if_useless(lambda: new_folder(options.runs_dir, "bench"))
+        folder = RunFolder(stack.enter_context(made) if options.run is None else options.run)
 
         @contextmanager
         def open_twin() -> Iterator[TwinClient]:
@@ -126,8 +126,9 @@ def bench_once(options: BenchOptions, twin_choice: TwinChoice) -> bool:
                     options.with_area,
                 )
         except KeyboardInterrupt as interrupt:
-            errors.print(f"stopped; {_how_to_go_on(folder)}", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(INTERRUPTED) from interrupt
+            raise Interrupted(
+                f"interrupted; {_how_to_go_on(folder)}" if folder.has_plan else "interrupted"
+            ) from interrupt
         except WorkersError as error:
             raise WorkersError(f"{error}; {_how_to_go_on(folder)}") from error
     _print_outcome(console, outcome)

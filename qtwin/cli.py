@@ -18,7 +18,7 @@ from qtwin.commands import (
     user_command,
 )
 from qtwin.commands.parsing import PlainCommand
-from qtwin.interrupts import run_interruptible
+from qtwin.interrupts import tidying_up
 
 NARROW = 100
 """Columns of a terminal in which the boxes of --help would cut names off."""
@@ -56,6 +56,7 @@ def _print_version(is_asked: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool,
         # in a callback of its own: that of the group comes after "which command?"
@@ -63,11 +64,12 @@ def _root(
     ] = False,
 ) -> None:
     del version
+    context.with_resource(tidying_up())
     use_writable_homes()  # before a command imports matplotlib
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the command; `qtwin.start` is the entry point."""
     if shutil.get_terminal_size().columns < NARROW:
         app.rich_markup_mode = None
-    run_interruptible(app)
+    app()

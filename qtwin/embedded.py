@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from qtwin.interrupts import held
+
 START_S = 60.0
 STOP_S = 10.0
 POLL_S = 0.05
@@ -50,21 +52,21 @@ def embedded_twin(data_dir: Path) -> Iterator[TwinAddress]:
     environment = {**os.environ, "QTWIN_ADMIN_EMAIL": email, "QTWIN_ADMIN_PASSWORD": password}
     log_file = data_dir / "twin.log"
     command = [sys.executable, "-m", "qtwin", "serve", "--port", "0", "--data-dir", str(data_dir)]
-    process = subprocess.Popen(
-        [*command, "--ready-file", str(ready_file), "--stop-with-stdin"],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    log = _Log(process, log_file)
-    try:
+    with ExitStack() as stack:
+        with held():
+            process = subprocess.Popen(
+                [*command, "--ready-file", str(ready_file), "--stop-with-stdin"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            log = _Log(process, log_file)
+            stack.callback(log.close)
+            stack.callback(_stop, process)
         port = _wait_until_ready(process, ready_file, log)
         yield TwinAddress(f"http://127.0.0.1:{port}", email, password)
-    finally:
-        _stop(process)
-        log.close()
 
 
 class _Log:

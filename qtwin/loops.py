@@ -1,6 +1,7 @@
 """Runs the closed loop for the command line: finds the twin, shows progress, writes the report."""
 
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from bridge.loop import LoopRun, LoopSettings, run_loop
 from bridge.report import result, write_json, write_report
 from qtwin.console import ProgressWatcher, print_error, print_run
 from qtwin.embedded import EmbeddedTwinError, TwinAddress, embedded_twin
-from qtwin.interrupts import INTERRUPTED
+from qtwin.interrupts import Interrupted, held
 from qtwin.options import backend_faults, judge
 from qtwin.terminal import Console
 from twin.client import TwinClient, TwinError
@@ -73,10 +74,12 @@ def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_fil
 def demo_runs(shots: int, runs_dir: Path) -> bool:
     """Repetition d=3 and surface d=3 through RTL; returns whether both went through."""
     console, errors = Console(), Console(stderr=True)
-    with one_message(errors):
-        folder = new_folder(runs_dir, "demo")
     whole = True
-    with one_message(errors), reach_twin(TwinChoice(), folder) as twin:
+    with (
+        one_message(errors),
+        gone_if_useless(lambda: new_folder(runs_dir, "demo")) as folder,
+        reach_twin(TwinChoice(), folder) as twin,
+    ):
         for code in ("repetition", "surface"):
             settings = LoopSettings(
                 code=code, backend_id=default_backend(code, 3), shots=shots, seed=DEMO_SEED, link="verilated"
@@ -95,7 +98,7 @@ def _run(
     saved: Saved | None = None,
 ) -> LoopRun:
     folder.mkdir(parents=True, exist_ok=True)
-    with _resumable(errors, folder), ProgressWatcher(errors) as watcher:
+    with _resumable(folder), ProgressWatcher(errors) as watcher:
         run = run_loop(settings, twin, watcher, folder, saved)
         watcher.stage("writing the report")
         write_report(run, folder)
@@ -163,16 +166,32 @@ def twin_and_folder(
 ) -> Iterator[tuple[TwinClient, Path]]:
     """A twin, and a folder that is made for the run once it is sure that the twin is there and has the backend."""
     if choice.url is None:
-        folder = new_folder()
-        with _alone(folder), reach_twin(choice, folder) as twin:
+        with gone_if_useless(new_folder) as folder, _alone(folder), reach_twin(choice, folder) as twin:
             yield twin, folder
         return
     with reach_twin(choice, Path()) as twin:
         if backend_id is not None:
             judge(backend_faults(backend_id, [str(each["backend_id"]) for each in twin.backends()["backends"]]))
-        folder = new_folder()
-        with _alone(folder):
+        with gone_if_useless(new_folder) as folder, _alone(folder):
             yield twin, folder
+
+
+@contextmanager
+def gone_if_useless(new_folder: Callable[[], Path]) -> Iterator[Path]:
+    """A folder made for this run, taken away again if the run is stopped with nothing of its own in there."""
+    folder: Path | None = None
+    try:
+        with held():
+            folder = new_folder()
+        yield folder
+    except (KeyboardInterrupt, Interrupted):
+        if folder and all(_is_scaffolding(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _is_scaffolding(file: Path) -> bool:
+    return file.parts[0] == TWIN_FOLDER or file.name == LOCK_FILE
 
 
 @contextmanager
@@ -198,13 +217,13 @@ def _how_to_go_on(folder: Path) -> str:
 
 
 @contextmanager
-def _resumable(errors: Console, folder: Path) -> Iterator[None]:
+def _resumable(folder: Path) -> Iterator[None]:
     """Ctrl-C stops a run with a word on how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        print_error(errors, f"interrupted.{_how_to_go_on(folder)}")
-        raise typer.Exit(INTERRUPTED) from interrupt
+        how = _how_to_go_on(folder)
+        raise Interrupted(f"interrupted.{how}" if how else "interrupted") from interrupt
 
 
 @contextmanager

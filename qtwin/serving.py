@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from qtwin.console import print_error
+from qtwin.interrupts import tidying_up
 from qtwin.terminal import Console
 from twin.errors import TwinError
 from twin.serve import Kind, TlsFiles, run
@@ -32,7 +33,8 @@ def serve_until_stopped(
 
     try:
         settings = Settings.from_env(None, **given)
-        run(settings, host=host, port=port, kind=kind, ready=announce, ready_file=ready_file, tls=tls)
+        with tidying_up(is_needed=False):  # the server takes the signals for as long as it has anything to put away
+            run(settings, host=host, port=port, kind=kind, ready=announce, ready_file=ready_file, tls=tls)
     except (TwinError, OSError) as error:
         print_error(errors, error)
         raise typer.Exit(1) from error

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Literal
 
 import structlog
@@ -95,6 +96,11 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()  # what is there now stays: collections need not look at it again
             self._on_ready(self.port, self.lifespan.state.get("first_admin"))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As uvicorn's, but a second signal does not keep it from stopping in order: each step of that has a limit."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         parts = self.lifespan.state.get("parts")

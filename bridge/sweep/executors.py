@@ -163,13 +163,31 @@ class PoolExecutor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Processes and threads that begin in this block never see Ctrl-C, not even before they can ignore it."""
+    """No signal stops this process here, and those that begin in this block never see Ctrl-C, not even at first."""
     resource_tracker.ensure_running()  # which would let signals through again when it is started later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with _termination_held():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _termination_held() -> Iterator[None]:
+    """As for Ctrl-C, but not by a mask: what begins would inherit it, and SIGTERM is what that is stopped with."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _pool_of_one() -> ProcessPool:
