@@ -12,6 +12,6 @@ def noise_body(noise: str) -> dict[str, float] | None:
         probability = float(value)
     except ValueError:
         probability = -1.0
-    if kind != "uniform" or not 0 <= probability < 0.5:
+    if kind != "uniform" or value != value.strip() or not 0 <= probability < 0.5:
         raise LoopError(f"noise {noise!r}: expected `device`, or `uniform:P` with 0 <= P < 0.5")
     return {"uniform_prob": probability}

@@ -177,6 +177,9 @@ def setting_faults(given: Mapping[str, object], tls: Sequence[Path | None]) -> F
             name = str(fault.loc[0]) if fault.loc else ""
             where = f"{option(SETTINGS.get(name, name))} (or {ENVIRONMENT_PREFIX}{name.upper()}): " if name else ""
             yield f"{where}{fault.message}"
+    data = given.get("data_dir")
+    if isinstance(data, Path):
+        yield from folder_faults(data.expanduser(), "--data-dir")
     folder = given.get("config_dir")
     if isinstance(folder, Path) and not folder.is_dir():
         yield f"--config-dir: there is no folder {folder}"

@@ -40,7 +40,15 @@ def bitstream(
     The code, distance, rounds, basis and noise say which decoder to compile, as they do for `qtwin loop`; they are not
     needed with the path of a decoder.
     """
-    from qtwin.options import Session, board_faults, decoder_faults, judge, rtl_only_faults, session_faults
+    from qtwin.options import (
+        Session,
+        board_faults,
+        decoder_faults,
+        folder_faults,
+        judge,
+        rtl_only_faults,
+        session_faults,
+    )
 
     session = Session(code, distance, rounds, basis, noise, backend)
     judge(
@@ -48,6 +56,7 @@ def bitstream(
         session_faults(session, url),
         decoder_faults(decoder, None if Path(decoder).exists() else session),
         rtl_only_faults(decoder),
+        folder_faults(output, "--output"),
     )
     from bridge.loop import LoopSettings
     from qtwin.bitstreams import write_board_bitstream

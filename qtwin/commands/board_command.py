@@ -8,6 +8,8 @@ import typer
 from qtwin.commands.loop_command import Backend, Basis, Code, Distance, Email, Noise, Password, Rounds, Url
 from qtwin.commands.parsing import decoder_name
 
+LOCAL = "127.0.0.1"
+
 
 def board(
     uart: Annotated[bool, typer.Option("--uart", help="A serial port (a pseudo-terminal).")] = False,
@@ -38,7 +40,7 @@ def board(
     ] = None,
     address: Annotated[
         str, typer.Option(help="--pynq: IP address to serve on, or unix:PATH; the port is PYNQ.remote's, 7967.")
-    ] = "127.0.0.1",
+    ] = LOCAL,
     simulator: Annotated[
         str, typer.Option(help="--pynq: verilated (fast), or verilator or icarus for a cocotb simulation.")
     ] = "verilated",
@@ -67,11 +69,19 @@ def board(
         board_faults,
         choice_faults,
         decoder_faults,
+        folder_faults,
         judge,
         rtl_only_faults,
         session_faults,
     )
 
+    of_uart = {"--port": port, "--gates": gates}
+    of_pynq = {"--overlay": overlay, "--project": project, "--address": None if address == LOCAL else address}
+    others = [
+        (name, "--uart" if pynq else "--pynq")
+        for name, value in (of_uart if pynq else of_pynq).items()
+        if value is not None
+    ]
     session = Session(code, distance, rounds, basis, noise, backend)
     judge(
         () if gates is None else board_faults(gates, name="--gates"),
@@ -79,6 +89,9 @@ def board(
         session_faults(session, url),
         decoder_faults(decoder, None if Path(decoder).exists() else session),
         rtl_only_faults(decoder),
+        folder_faults(overlay, "--overlay"),
+        folder_faults(project, "--project"),
+        (f"{name}: is for {of}, not for this board" for name, of in others),
     )
     from bridge.loop import LoopSettings
     from qtwin.boards import serve_pynq, serve_uart, write_pynq_project

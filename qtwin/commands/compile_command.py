@@ -39,7 +39,7 @@ def compile_decoder_command(
     from hdl.compile.unionfind_fabric import UnionFindOptions
     from hdl.errors import HdlError
     from qtwin.console import print_error
-    from qtwin.options import clock_faults, core_faults, judge, name_faults
+    from qtwin.options import clock_faults, core_faults, folder_faults, judge, name_faults
 
     errors = Console(stderr=True)
     options_given: dict[str, int | bool | None] = {
@@ -51,7 +51,7 @@ def compile_decoder_command(
         "fifo_layers": fifo_layers,
     }
     asked = {option: value for option, value in options_given.items() if value is not None}
-    judge(core_faults(core, asked), clock_faults(clock_mhz), name_faults(name))
+    judge(core_faults(core, asked), clock_faults(clock_mhz), name_faults(name), folder_faults(output, "--output"))
     try:
         core, chosen = core_and_choices(core)
         chosen |= asked

@@ -31,13 +31,14 @@ def new(
 ) -> None:
     """Write a decoder that works, with one small module to edit, tests that run, and a README."""
     from hdl.compile.skeleton import STYLES
-    from qtwin.options import Session, choice_faults, clock_faults, judge, name_faults, session_faults
+    from qtwin.options import Session, choice_faults, clock_faults, folder_faults, judge, name_faults, session_faults
 
     judge(
         session_faults(Session(code, distance, rounds, basis, noise), None),
         choice_faults(style, STYLES, "--style"),
         clock_faults(clock_mhz),
         name_faults(name),
+        folder_faults(path, "PATH"),
     )
     from bridge.errors import BridgeError
     from hdl.compile.skeleton import new_decoder

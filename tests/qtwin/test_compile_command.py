@@ -140,6 +140,6 @@ def test_decoder_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("where a folder should be")
     done = CliRunner().invoke(app, ["decoder", "new", "file/x"], env={"COLUMNS": "300"})
-    assert done.exit_code == 1
-    assert "cannot write file/x: " in " ".join(done.output.split())
+    assert done.exit_code == 2
+    assert "PATH: file/x: " in " ".join(done.output.split())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
