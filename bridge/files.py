@@ -26,7 +26,7 @@ def check_can_make(folder: Path) -> None:
     """Find out whether a folder can be made, or written where it is there. Raises LoopError."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists() or each.is_symlink())
     if not there.is_dir():
-        raise LoopError(f"{folder}: {there} is a file; name a folder")
+        raise LoopError(f"{'' if there == folder else f'{folder}: '}{there} is a file; name a folder")
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

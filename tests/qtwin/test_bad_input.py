@@ -183,7 +183,7 @@ def test_folder_for_reports_that_cannot_be_made_is_told_with_the_option(qtwin: Q
     (qtwin.folder / "file").write_text("where a folder should be")
     outcome = qtwin.loop(*RUN, "--runs-dir", "file")
     assert outcome.code == USAGE
-    assert outcome.message == "qtwin: --runs-dir: file: file is a file; name a folder"
+    assert outcome.message == "qtwin: --runs-dir: file is a file; name a folder"
 
 
 class KillAfter:

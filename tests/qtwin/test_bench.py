@@ -168,7 +168,7 @@ def test_scheduler_that_does_not_answer_is_one_clear_message(qtwin: Qtwin) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("bench", "--run", "file"), 2, "--run: file: file is a file; name a folder"),
+        (("bench", "--run", "file"), 2, "--run: file is a file; name a folder"),
         (("replay", "lost", "0"), 1, "there is no folder lost; name one that `qtwin bench` wrote"),
         (("replay", "other", "0"), 1, "other is not the folder of a `qtwin bench` (it has no sweep.yaml)"),
         (("compare", "lost", "other"), 2, "there is no folder lost"),

@@ -103,7 +103,6 @@ def test_a_second_twin_on_the_same_data_changes_nothing(tmp_path: Path) -> None:
             ("serve", "--tls-cert", "no.database", "--tls-key", "no.database"),
             "are not a certificate and its key in PEM",
         ),
-        (("serve", "--data-dir", "no.database"), "no.database is a file; give a directory for the data"),
         (("serve", "--config-dir", "empty"), "cannot be read in the folder empty: No such file"),
     ],
 )
