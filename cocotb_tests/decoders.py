@@ -49,6 +49,7 @@ class TestDecoder:
         lines = [f"  localparam int {name} = {value};" for name, value in scalars.items()]
         lines += [
             f"  localparam bit VariableRounds = 1'b{int(self.constants.variable_rounds)};",
+            f"  localparam bit Statistics = 1'b{int(self.constants.statistics)};",
             f"  localparam logic [31:0] GraphHash = 32'h{self.constants.graph_hash:x};",
             f"  localparam logic [{16 * width - 1}:0] LayerSelect = {16 * width}'h{select:x};",
             f"  localparam logic [{shape.data_parity.size - 1}:0] DataParity = {shape.data_parity.size}'h{parity:x};",
@@ -69,6 +70,12 @@ def repetition_d3() -> TestDecoder:
     )
     constants = DecoderConstants(shape, num_observables=1, max_rounds=3, graph_hash=0x1F2E3D4C, clock_hz=100_000_000)
     return TestDecoder(constants, num_layers=4, planes=np.array([words], dtype=np.uint32))
+
+
+def without_statistics() -> TestDecoder:
+    """The same, built without counters, latencies and histogram."""
+    decoder = repetition_d3()
+    return replace(decoder, constants=replace(decoder.constants, statistics=False))
 
 
 def wide() -> TestDecoder:
@@ -94,4 +101,5 @@ def open_ended() -> TestDecoder:
 
 
 DECODERS = {"repetition_d3": repetition_d3, "wide": wide}
+EVERY_DECODER = {**DECODERS, "without_statistics": without_statistics}
 FRONT_ENDS = {**DECODERS, "open_ended": open_ended}

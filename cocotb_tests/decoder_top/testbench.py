@@ -19,7 +19,7 @@ from bridge.testbench import (
     SyndromeSource,
     never,
 )
-from cocotb_tests.decoders import DECODERS
+from cocotb_tests.decoders import EVERY_DECODER
 from cocotb_tests.stimulus import random_shots
 
 PERIOD_NS = 10
@@ -46,7 +46,7 @@ class Testbench:
     def __init__(self, dut: Any, *, source_pause: Pause = never, sink_pause: Pause = never) -> None:
         self.dut = dut
         self.random = Random(cocotb.RANDOM_SEED)
-        self.decoder = DECODERS[os.environ["DECODER"]]()
+        self.decoder = EVERY_DECODER[os.environ["DECODER"]]()
         self.model = self.decoder.model()
         for name in IDLE_INPUTS:
             getattr(dut, name).value = 0

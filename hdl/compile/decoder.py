@@ -62,6 +62,7 @@ def compile_decoder(
     name: str | None = None,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
     code: Mapping[str, Any] | None = None,
+    statistics: bool = True,
     replace: bool = False,
 ) -> DecoderFolder:
     """Write a self-contained decoder folder.
@@ -75,6 +76,7 @@ def compile_decoder(
         name: decoder's name; the core and the graph's hash by default.
         clock_mhz: clock that latencies in ns are computed with.
         code: facts about the code for the manifest (family, distance, …).
+        statistics: with counters, latencies and histogram among its registers; without, it is smaller.
         replace: put it in the place of another decoder.
 
     Raises:
@@ -106,7 +108,7 @@ def compile_decoder(
     }
     files: dict[str, str | bytes] = {
         **emitted.files,
-        "decoder_pkg.sv": package_source(graph, emitted, clock_mhz),
+        "decoder_pkg.sv": package_source(graph, emitted, clock_mhz, statistics=statistics),
         "error_model.dem": f"{error_model}\n",
         MANIFEST_NAME: yaml.safe_dump(manifest, sort_keys=False),
     }
@@ -131,8 +133,22 @@ def made_for(graph: DecodingGraph, core: CoreFiles) -> int:
     return graph.graph_hash if core.graph_hash is None else core.graph_hash
 
 
-def package_source(graph: DecodingGraph, core: CoreFiles, clock_mhz: float, *, num_flips: int | None = None) -> str:
-    """Text of decoder_pkg.sv: the constants of one decoder. num_flips: bits of a CORRECTION, if not the observables."""
+def package_source(
+    graph: DecodingGraph,
+    core: CoreFiles,
+    clock_mhz: float,
+    *,
+    num_flips: int | None = None,
+    statistics: bool = True,
+) -> str:
+    """Text of decoder_pkg.sv: the constants of one decoder.
+
+    Args:
+        graph, core: what it decodes, and how.
+        clock_mhz: clock that latencies in ns are computed with.
+        num_flips: bits of a CORRECTION, if not the observables.
+        statistics: see `compile_decoder`.
+    """
     layout = graph.layout
     select = sum(int(stabilizer) << (16 * index) for index, stabilizer in enumerate(graph.layer_select))
     num_data_qubits = max(1, layout.num_data_qubits)
@@ -149,6 +165,7 @@ package decoder_pkg;
   localparam int Window = {core.window};
   localparam int ClockHz = {round(clock_mhz * 1e6)};
   localparam bit VariableRounds = 1'b{int(core.variable_rounds)};
+  localparam bit Statistics = 1'b{int(statistics)};  // counters, latencies and histogram
   localparam logic [31:0] GraphHash = 32'h{made_for(graph, core):08x};
   // stabilizer index of each core bit, 16 bits each, core bit 0 lowest
   localparam logic [LayerWidth*16-1:0] LayerSelect = {16 * len(graph.layer_select)}'h{select:x};

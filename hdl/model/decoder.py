@@ -104,6 +104,7 @@ class DecoderConstants:
     weight_bits: int = 0
     window: int = 0
     variable_rounds: bool = False
+    statistics: bool = True
 
 
 def table_decoder(planes: NDArray[np.uint32]) -> DecodeShot:
@@ -149,6 +150,8 @@ class RegisterModel:
         self.stored = {int(address): value for address, value in registers.RESET_VALUES.items()}
         self.stored[Address.ROUNDS] = self.constants.max_rounds
         self.stored[Address.CYCLE_BUDGET] = self.constants.cycle_budget
+        if not self.constants.statistics:
+            del self.stored[Address.HISTOGRAM_SHIFT]
 
     def read(self, address: int) -> int | None:
         """Value of a register; None where there is none, or where it depends on time."""
@@ -165,15 +168,23 @@ class RegisterModel:
             Address.WINDOW: constants.window,
             Address.WEIGHT_BITS: constants.weight_bits,
             Address.LAYER_WIDTH: len(shape.layer_select),
-            Address.FEATURES: registers.HISTOGRAM_WORDS << 8 | int(constants.variable_rounds),
-            Address.COUNT_SHOTS: self.num_shots,
+            Address.FEATURES: self._features(),
         }
+        if constants.statistics:
+            fixed[Address.COUNT_SHOTS] = self.num_shots
         if address in fixed:
             return fixed[Address(address)]
         if Address.TABLE <= address < Address.TABLE + 4 * registers.TABLE_WORDS and address % 4 == 0:
             index = self._table_index(address)
             return int(self.table[index]) if index < self.table.size else 0
         return self.stored.get(address)
+
+    def _features(self) -> int:
+        constants = self.constants
+        bins = registers.HISTOGRAM_WORDS if constants.statistics else 0
+        word = registers.FEATURES_VARIABLE_ROUNDS.set(0, int(constants.variable_rounds))
+        word = registers.FEATURES_NO_STATISTICS.set(word, int(not constants.statistics))
+        return registers.FEATURES_HISTOGRAM_BINS.set(word, bins)
 
     def write(self, address: int, value: int) -> bool:
         """Store a value; False where the address is not writable."""

@@ -20,8 +20,10 @@ class Features(Register):
 
     variable_rounds = Field(low=0, width=1, writable=False)
     """ROUNDS can be changed."""
+    no_statistics = Field(low=1, width=1, writable=False)
+    """1: built without statistics. HISTOGRAM_SHIFT, the COUNT_ and LATENCY_ registers and HISTOGRAM do not exist."""
     histogram_bins = Field(low=8, width=8, writable=False)
-    """Bins of HISTOGRAM."""
+    """Bins of HISTOGRAM; 0 without statistics."""
 
 
 class Control(Register):
@@ -32,7 +34,7 @@ class Control(Register):
     soft_reset = Field(low=1, width=1, writable=True)
     """Write 1: forget the shots in the decoder. A response under way is finished; registers keep their values."""
     clear_counters = Field(low=2, width=1, writable=True)
-    """Write 1: counters, latency and histogram to zero."""
+    """Write 1: counters, latency, histogram and STATUS.last_fault to zero."""
     input_mode = Field(low=8, width=1, writable=True)
     """Taken at the start of a shot."""
 
@@ -47,7 +49,7 @@ class Status(Register):
     responding = Field(low=2, width=1, writable=False)
     """Responses are waiting or being sent."""
     last_fault = Field(low=8, width=8, writable=False)
-    """Code of the last FAULT since reset; 0 = none."""
+    """Code of the last FAULT since reset or CONTROL.clear_counters; 0 = none."""
 
 
 class HistogramShift(Register):

@@ -80,7 +80,7 @@ class LinkAddress(IntEnum):
 
 
 class FaultCode(IntEnum):
-    """Values of a `fault_code` field."""
+    """Values of `fault_code`."""
 
     NONE = 0
     """No fault."""
@@ -97,7 +97,7 @@ class FaultCode(IntEnum):
 
 
 class InputMode(IntEnum):
-    """Values of a `input_mode` field."""
+    """Values of `input_mode`."""
 
     RAW = 0
     """SYNDROME and MEAS_DATA: the decoder makes the detection events."""
@@ -109,10 +109,11 @@ HISTOGRAM_WORDS = 32
 TABLE_WORDS = 512
 ID_VALUE = 0x31534451
 VERSION_MINOR = BitField(low=0, width=16)
-VERSION_MINOR_VALUE = 0x0
+VERSION_MINOR_VALUE = 0x1
 VERSION_MAJOR = BitField(low=16, width=16)
 VERSION_MAJOR_VALUE = 0x1
 FEATURES_VARIABLE_ROUNDS = BitField(low=0, width=1)
+FEATURES_NO_STATISTICS = BitField(low=1, width=1)
 FEATURES_HISTOGRAM_BINS = BitField(low=8, width=8)
 CONTROL_ENABLE = BitField(low=0, width=1)
 CONTROL_SOFT_RESET = BitField(low=1, width=1)
@@ -153,6 +154,7 @@ FIELDS: dict[Address, tuple[FieldFacts, ...]] = {
     Address.LAYER_WIDTH: (FieldFacts("bits", 0, 32, "read-only"),),
     Address.FEATURES: (
         FieldFacts("variable_rounds", 0, 1, "read-only"),
+        FieldFacts("no_statistics", 1, 1, "read-only"),
         FieldFacts("histogram_bins", 8, 8, "read-only"),
     ),
     Address.CONTROL: (

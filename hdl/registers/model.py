@@ -47,17 +47,23 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One 32-bit register; fields from bit 0 up."""
+    """One 32-bit register; fields from bit 0 up. of_statistics: a decoder without statistics does not have it."""
 
     name: str
     description: str
     address: int
     fields: tuple[Field, ...]
+    of_statistics: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A window of 32-bit words onto a memory of the decoder; `read_cycles` from address to data."""
+    """A window of 32-bit words onto a memory of the decoder.
+
+    Attributes:
+        read_cycles: from address to data.
+        of_statistics: a decoder without statistics does not have it.
+    """
 
     name: str
     description: str
@@ -65,6 +71,7 @@ class Memory:
     num_words: int
     writable: bool
     read_cycles: int
+    of_statistics: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,17 @@ def _text(description: object) -> str:
 
 def _register(node: RegNode, enumerations: dict[str, Enumeration]) -> Register:
     fields = tuple(_field(field, enumerations) for field in node.fields())
-    return Register(node.inst_name, _text(node.get_property("desc")), node.absolute_address, fields)
+    return Register(
+        name=node.inst_name,
+        description=_text(node.get_property("desc")),
+        address=node.absolute_address,
+        fields=fields,
+        of_statistics=_is_of_statistics(node),
+    )
+
+
+def _is_of_statistics(node: RegNode | MemNode) -> bool:
+    return node.get_property("of_statistics", default=False) is True
 
 
 def _field(node: FieldNode, enumerations: dict[str, Enumeration]) -> Field:
@@ -175,4 +192,5 @@ def _memory(node: MemNode) -> Memory:
         num_words=int(node.get_property("mementries")),
         writable=node.get_property("sw") is AccessType.rw,
         read_cycles=int(node.get_property("read_cycles")),
+        of_statistics=_is_of_statistics(node),
     )

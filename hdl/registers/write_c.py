@@ -25,7 +25,7 @@ def header_source(registers: RegisterMap) -> str:
     for register in registers.link_registers:
         lines += _register(register)
     for enumeration in registers.enumerations:
-        lines += ["", f"/* Values of a {enumeration.name} field. */", f"enum {PREFIX.lower()}_{enumeration.name} {{"]
+        lines += ["", f"/* Values of {enumeration.name}. */", f"enum {PREFIX.lower()}_{enumeration.name} {{"]
         for index, (name, value, description) in enumerate(enumeration.members):
             comma = "," if index + 1 < len(enumeration.members) else ""
             lines.append(f"    {PREFIX}_{enumeration.name.upper()}_{name} = {value}{comma} /* {description} */")

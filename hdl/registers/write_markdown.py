@@ -1,6 +1,6 @@
 """Register map -> docs/registers.md."""
 
-from hdl.registers.model import Field, Register, RegisterMap
+from hdl.registers.model import Field, Memory, Register, RegisterMap
 
 ACCESS_NAMES = {"r": "read", "rw": "read, write", "w1": "write 1"}
 
@@ -16,6 +16,9 @@ def markdown_source(registers: RegisterMap) -> str:
         "SLVERR on AXI4-Lite and by a FAULT message on the stream. Byte lanes of `wstrb` are honoured in registers;",
         "the windows take whole words only.",
         "",
+        "A decoder that is built without statistics (`--without statistics`) says so in FEATURES.no_statistics; what is",
+        "marked ‡ is not in it, and an access to that is answered as one to an address that does not exist.",
+        "",
         "From the same source: `hdl/registers/include/qtwin_registers.h` for C, and for Python over any link",
         "`DecoderRegisters(link).control.enable = 1` (`hdl.registers.decoder_registers`).",
         "",
@@ -23,11 +26,11 @@ def markdown_source(registers: RegisterMap) -> str:
         "| --- | --- | --- | --- |",
     ]
     for register in registers.registers:
-        lines.append(f"| 0x{register.address:03X} | {register.name} | {_access(register)} | {register.description} |")
+        lines.append(f"| 0x{register.address:03X} | {register.name} | {_access(register)} | {_what(register)} |")
     for memory in registers.memories:
         last = memory.address + 4 * memory.num_words - 4
         access = "read, write" if memory.writable else "read"
-        lines.append(f"| 0x{memory.address:03X}-0x{last:03X} | {memory.name} | {access} | {memory.description} |")
+        lines.append(f"| 0x{memory.address:03X}-0x{last:03X} | {memory.name} | {access} | {_what(memory)} |")
     if registers.link_registers:
         lines += ["", "A decoder behind a UART has these in addition, as WRITE and READ messages only:", ""]
         lines += ["| address | register | access | what |", "| --- | --- | --- | --- |"]
@@ -47,6 +50,10 @@ def markdown_source(registers: RegisterMap) -> str:
         ]
         lines += [f"| {value} | {name} | {description} |" for name, value, description in enumeration.members]
     return "\n".join([*lines, ""])
+
+
+def _what(part: Register | Memory) -> str:
+    return f"{part.description} ‡" if part.of_statistics else part.description
 
 
 def _field_row(register: Register, field: Field) -> str:

@@ -86,7 +86,7 @@ def _constant_name(register: str, field: Field) -> str:
 
 def _enumeration(enumeration: Enumeration) -> list[str]:
     class_name = "".join(part.capitalize() for part in enumeration.name.split("_"))
-    lines = [f"class {class_name}(IntEnum):", f'    """Values of a `{enumeration.name}` field."""', ""]
+    lines = [f"class {class_name}(IntEnum):", f'    """Values of `{enumeration.name}`."""', ""]
     for name, value, description in enumeration.members:
         lines += [f"    {name} = {value}", f'    """{description}"""']
     return [*lines, "", ""]

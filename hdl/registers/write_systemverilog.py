@@ -37,7 +37,9 @@ def module_source(registers: RegisterMap) -> str:
             "// One access at a time: bus_valid_i holds with its payload until bus_ready_o, a pulse with rdata and",
             "// error. A register access takes 2 cycles, a read of a memory window as many more as the memory takes.",
             "`default_nettype none",
-            "module registers (",
+            "module registers #(",
+            "    parameter bit Statistics = 1'b1  // 0: the registers of the statistics do not exist",
+            ") (",
             ",\n".join(_ports(registers)),
             ");",
             *_bus_logic(registers),
@@ -137,7 +139,8 @@ def _bus_logic(registers: RegisterMap) -> list[str]:
         name, low_bits = memory.name.lower(), _memory_address_bits(memory) + 2
         lines += [
             f"  logic in_{name};",
-            f"  assign in_{name} = address[11:{low_bits}] == {12 - low_bits}'h{memory.address >> low_bits:x};",
+            f"  assign in_{name} = {_of_statistics(memory)}address[11:{low_bits}] == "
+            f"{12 - low_bits}'h{memory.address >> low_bits:x};",
             f"  assign {name}_address_o = address[{low_bits - 1}:2];",
         ]
         if memory.writable:
@@ -156,14 +159,15 @@ def _bus_logic(registers: RegisterMap) -> list[str]:
         "    case (address)",
     ]
     for register in registers.registers:
-        lines.append(f"      12'h{register.address:03x}: begin  // {register.name}")
+        there = "if (Statistics) " if register.of_statistics else ""
+        lines.append(f"      12'h{register.address:03x}: {there}begin  // {register.name}")
         if any(field.access != "r" for field in register.fields):
             lines.append("        writable = 1'b1;")
         for field in register.fields:
             if field.access != "w1":
                 part = "" if field.width == 32 else f"[{_bits(field)}]"
                 lines.append(f"        value{part} = {_read_value(register, field)};")
-        lines.append("      end")
+        lines.append("      end else known = 1'b0;" if register.of_statistics else "      end")
     windows = " || ".join(f"in_{memory.name.lower()}" for memory in registers.memories)
     writable_windows = [f"in_{m.name.lower()} && bus_wstrb_i == 4'hf" for m in registers.memories if m.writable]
     lines += [
@@ -209,6 +213,11 @@ def _bus_logic(registers: RegisterMap) -> list[str]:
     return lines
 
 
+def _of_statistics(part: Register | Memory) -> str:
+    """The condition under which a register or a window is there."""
+    return "Statistics && " if part.of_statistics else ""
+
+
 def _bits(field: Field) -> str:
     return f"{field.high}:{field.low}" if field.width > 1 else str(field.low)
 
@@ -225,7 +234,7 @@ def _storage(registers: RegisterMap) -> list[str]:
     lines: list[str] = []
     for register, field in _fields(registers, "rw", "w1"):
         name, bits = _signal(register, field), _bits(field)
-        selected = f"write && address == 12'h{register.address:03x}"
+        selected = f"write && {_of_statistics(register)}address == 12'h{register.address:03x}"
         lines += [f"  // {register.name}.{field.name}"]
         if field.access == "w1":
             lines += [

@@ -121,40 +121,63 @@ module register_block (
 
   logic clear_counters;
   logic [31:0] shots, rounds, abandoned, faults, stalls, budget_exceeded;
-  logic [7:0] last_fault;
+  logic [7:0] last_fault_q;
   logic [31:0] latency_min, latency_max;
   logic [63:0] latency_sum;
   logic [4:0] histogram_shift;
   logic [HistogramBits-1:0] histogram_address;
   logic [31:0] histogram_rdata;
-  statistics #(
-      .HistogramBits(HistogramBits)
-  ) u_statistics (
-      .clk_i,
-      .rst_ni,
-      .clear_i(clear_counters),
-      .round_i,
-      .abandoned_i,
-      .fault_i,
-      .fault_code_i,
-      .stall_i,
-      .shot_i,
-      .latency_i,
-      .budget_exceeded_i,
-      .shots_o(shots),
-      .rounds_o(rounds),
-      .abandoned_o(abandoned),
-      .faults_o(faults),
-      .last_fault_o(last_fault),
-      .stalls_o(stalls),
-      .budget_exceeded_o(budget_exceeded),
-      .latency_min_o(latency_min),
-      .latency_max_o(latency_max),
-      .latency_sum_o(latency_sum),
-      .histogram_shift_i(histogram_shift),
-      .histogram_address_i(histogram_address),
-      .histogram_rdata_o(histogram_rdata)
-  );
+  generate
+    if (decoder_pkg::Statistics) begin : g_statistics
+      statistics #(
+          .HistogramBits(HistogramBits)
+      ) u_statistics (
+          .clk_i,
+          .rst_ni,
+          .clear_i(clear_counters),
+          .round_i,
+          .abandoned_i,
+          .fault_i,
+          .stall_i,
+          .shot_i,
+          .latency_i,
+          .budget_exceeded_i,
+          .shots_o(shots),
+          .rounds_o(rounds),
+          .abandoned_o(abandoned),
+          .faults_o(faults),
+          .stalls_o(stalls),
+          .budget_exceeded_o(budget_exceeded),
+          .latency_min_o(latency_min),
+          .latency_max_o(latency_max),
+          .latency_sum_o(latency_sum),
+          .histogram_shift_i(histogram_shift),
+          .histogram_address_i(histogram_address),
+          .histogram_rdata_o(histogram_rdata)
+      );
+    end else begin : g_no_statistics
+      logic unused;
+      assign unused = ^{
+        round_i, abandoned_i, stall_i, shot_i, latency_i, budget_exceeded_i, histogram_shift, histogram_address
+      };
+      assign shots = '0;
+      assign rounds = '0;
+      assign abandoned = '0;
+      assign faults = '0;
+      assign stalls = '0;
+      assign budget_exceeded = '0;
+      assign latency_min = '0;
+      assign latency_max = '0;
+      assign latency_sum = '0;
+      assign histogram_rdata = '0;
+    end
+  endgenerate
+
+  // STATUS.last_fault is there without statistics, too: it says why a decoder refuses what it is sent.
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || clear_counters) last_fault_q <= registers_pkg::FaultCodeNone;
+    else if (fault_i) last_fault_q <= fault_code_i;
+  end
 
   // ROUNDS: what this decoder can do.
   logic [31:0] rounds_next;
@@ -174,7 +197,9 @@ module register_block (
   logic [22:0] table_page;
   logic [8:0] table_address;
   assign cfg_addr_o = {table_page, table_address};
-  registers u_registers (
+  registers #(
+      .Statistics(decoder_pkg::Statistics)
+  ) u_registers (
       .clk_i,
       .rst_ni,
       .bus_valid_i(bus_valid),
@@ -195,7 +220,8 @@ module register_block (
       .weight_bits_i(decoder_pkg::WeightBits),
       .layer_width_i(decoder_pkg::LayerWidth),
       .features_variable_rounds_i(decoder_pkg::VariableRounds),
-      .features_histogram_bins_i(8'(registers_pkg::HistogramWords)),
+      .features_no_statistics_i(!decoder_pkg::Statistics),
+      .features_histogram_bins_i(decoder_pkg::Statistics ? 8'(registers_pkg::HistogramWords) : 8'd0),
       .control_enable_o(enable_o),
       .control_soft_reset_o(soft_reset_o),
       .control_clear_counters_o(clear_counters),
@@ -203,7 +229,7 @@ module register_block (
       .status_in_shot_i(in_shot_i),
       .status_skipping_i(skipping_i),
       .status_responding_i(responding_i),
-      .status_last_fault_i(last_fault),
+      .status_last_fault_i(last_fault_q),
       .rounds_o,
       .rounds_reset_i(CompiledRounds),
       .rounds_next_o(rounds_next),

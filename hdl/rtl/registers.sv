@@ -2,7 +2,9 @@
 // One access at a time: bus_valid_i holds with its payload until bus_ready_o, a pulse with rdata and
 // error. A register access takes 2 cycles, a read of a memory window as many more as the memory takes.
 `default_nettype none
-module registers (
+module registers #(
+    parameter bit Statistics = 1'b1  // 0: the registers of the statistics do not exist
+) (
     input  logic        clk_i,
     input  logic        rst_ni,
     input  logic        bus_valid_i,
@@ -23,6 +25,7 @@ module registers (
     input  logic [31:0] weight_bits_i,
     input  logic [31:0] layer_width_i,
     input  logic        features_variable_rounds_i,
+    input  logic        features_no_statistics_i,
     input  logic [7:0]  features_histogram_bins_i,
     output logic        control_enable_o,
     output logic        control_soft_reset_o,
@@ -89,7 +92,7 @@ module registers (
 
   // which address this is, what it reads, whether it can be written
   logic in_histogram;
-  assign in_histogram = address[11:7] == 5'h2;
+  assign in_histogram = Statistics && address[11:7] == 5'h2;
   assign histogram_address_o = address[6:2];
   logic in_table;
   assign in_table = address[11:11] == 1'h1;
@@ -108,7 +111,7 @@ module registers (
         value = 32'h31534451;
       end
       12'h004: begin  // VERSION
-        value[15:0] = 16'h0;
+        value[15:0] = 16'h1;
         value[31:16] = 16'h1;
       end
       12'h008: begin  // GRAPH_HASH
@@ -140,6 +143,7 @@ module registers (
       end
       12'h02c: begin  // FEATURES
         value[0] = features_variable_rounds_i;
+        value[1] = features_no_statistics_i;
         value[15:8] = features_histogram_bins_i;
       end
       12'h040: begin  // CONTROL
@@ -165,10 +169,10 @@ module registers (
         writable = 1'b1;
         value = cycle_budget_q;
       end
-      12'h054: begin  // HISTOGRAM_SHIFT
+      12'h054: if (Statistics) begin  // HISTOGRAM_SHIFT
         writable = 1'b1;
         value[4:0] = histogram_shift_q;
-      end
+      end else known = 1'b0;
       12'h058: begin  // TABLE_PAGE
         writable = 1'b1;
         value[22:0] = table_page_q;
@@ -177,36 +181,36 @@ module registers (
         writable = 1'b1;
         value = scratch_q;
       end
-      12'h080: begin  // COUNT_SHOTS
+      12'h080: if (Statistics) begin  // COUNT_SHOTS
         value = count_shots_i;
-      end
-      12'h084: begin  // COUNT_ROUNDS
+      end else known = 1'b0;
+      12'h084: if (Statistics) begin  // COUNT_ROUNDS
         value = count_rounds_i;
-      end
-      12'h088: begin  // COUNT_ABANDONED
+      end else known = 1'b0;
+      12'h088: if (Statistics) begin  // COUNT_ABANDONED
         value = count_abandoned_i;
-      end
-      12'h08c: begin  // COUNT_FAULTS
+      end else known = 1'b0;
+      12'h08c: if (Statistics) begin  // COUNT_FAULTS
         value = count_faults_i;
-      end
-      12'h090: begin  // COUNT_STALLS
+      end else known = 1'b0;
+      12'h090: if (Statistics) begin  // COUNT_STALLS
         value = count_stalls_i;
-      end
-      12'h094: begin  // COUNT_BUDGET_EXCEEDED
+      end else known = 1'b0;
+      12'h094: if (Statistics) begin  // COUNT_BUDGET_EXCEEDED
         value = count_budget_exceeded_i;
-      end
-      12'h098: begin  // LATENCY_MIN
+      end else known = 1'b0;
+      12'h098: if (Statistics) begin  // LATENCY_MIN
         value = latency_min_i;
-      end
-      12'h09c: begin  // LATENCY_MAX
+      end else known = 1'b0;
+      12'h09c: if (Statistics) begin  // LATENCY_MAX
         value = latency_max_i;
-      end
-      12'h0a0: begin  // LATENCY_SUM_LOW
+      end else known = 1'b0;
+      12'h0a0: if (Statistics) begin  // LATENCY_SUM_LOW
         value = latency_sum_low_i;
-      end
-      12'h0a4: begin  // LATENCY_SUM_HIGH
+      end else known = 1'b0;
+      12'h0a4: if (Statistics) begin  // LATENCY_SUM_HIGH
         value = latency_sum_high_i;
-      end
+      end else known = 1'b0;
       default: begin
         known = in_histogram || in_table;
         writable = in_table && bus_wstrb_i == 4'hf;
@@ -306,7 +310,7 @@ module registers (
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       histogram_shift_q <= 5'h0;
-    end else if (write && address == 12'h054) begin
+    end else if (write && Statistics && address == 12'h054) begin
       histogram_shift_q <= (histogram_shift_q & ~mask[4:0]) | (bus_wdata_i[4:0] & mask[4:0]);
     end
   end

@@ -10,7 +10,6 @@ module statistics #(
     input  logic                     round_i,
     input  logic                     abandoned_i,
     input  logic                     fault_i,
-    input  logic [7:0]               fault_code_i,
     input  logic                     stall_i,
     input  logic                     shot_i,
     input  logic [31:0]              latency_i,
@@ -20,7 +19,6 @@ module statistics #(
     output logic [31:0]              rounds_o,
     output logic [31:0]              abandoned_o,
     output logic [31:0]              faults_o,
-    output logic [7:0]               last_fault_o,
     output logic [31:0]              stalls_o,
     output logic [31:0]              budget_exceeded_o,
     output logic [31:0]              latency_min_o,
@@ -35,7 +33,6 @@ module statistics #(
 
   // One register between what happens and what is counted keeps the counters off every other path.
   logic round_q, abandoned_q, fault_q, stall_q, shot_q, late_q;
-  logic [7:0] fault_code_q;
   logic [31:0] latency_q;
   always_ff @(posedge clk_i) begin
     round_q <= rst_ni && round_i;
@@ -44,7 +41,6 @@ module statistics #(
     stall_q <= rst_ni && stall_i;
     shot_q <= rst_ni && shot_i;
     late_q <= rst_ni && shot_i && budget_exceeded_i;
-    fault_code_q <= fault_code_i;
     latency_q <= latency_i;
   end
 
@@ -54,7 +50,6 @@ module statistics #(
       rounds_o <= '0;
       abandoned_o <= '0;
       faults_o <= '0;
-      last_fault_o <= registers_pkg::FaultCodeNone;
       stalls_o <= '0;
       budget_exceeded_o <= '0;
       latency_min_o <= '1;
@@ -67,7 +62,6 @@ module statistics #(
       faults_o <= faults_o + 32'(fault_q);
       stalls_o <= stalls_o + 32'(stall_q);
       budget_exceeded_o <= budget_exceeded_o + 32'(late_q);
-      if (fault_q) last_fault_o <= fault_code_q;
       if (shot_q && latency_q < latency_min_o) latency_min_o <= latency_q;
       if (shot_q && latency_q > latency_max_o) latency_max_o <= latency_q;
       if (shot_q) latency_sum_o <= latency_sum_o + 64'(latency_q);

@@ -14,7 +14,7 @@
 #define QTWIN_VERSION 0x004u
 #define QTWIN_VERSION_MINOR_SHIFT 0
 #define QTWIN_VERSION_MINOR_MASK 0x0000FFFFu
-#define QTWIN_VERSION_MINOR_VALUE 0x0u
+#define QTWIN_VERSION_MINOR_VALUE 0x1u
 #define QTWIN_VERSION_MAJOR_SHIFT 16
 #define QTWIN_VERSION_MAJOR_MASK 0xFFFF0000u
 #define QTWIN_VERSION_MAJOR_VALUE 0x1u
@@ -50,6 +50,8 @@
 #define QTWIN_FEATURES 0x02Cu
 #define QTWIN_FEATURES_VARIABLE_ROUNDS_SHIFT 0
 #define QTWIN_FEATURES_VARIABLE_ROUNDS_MASK 0x00000001u
+#define QTWIN_FEATURES_NO_STATISTICS_SHIFT 1
+#define QTWIN_FEATURES_NO_STATISTICS_MASK 0x00000002u
 #define QTWIN_FEATURES_HISTOGRAM_BINS_SHIFT 8
 #define QTWIN_FEATURES_HISTOGRAM_BINS_MASK 0x0000FF00u
 
@@ -165,7 +167,7 @@
 /* Bytes dropped: no stop bit. */
 #define QTWIN_LINK_FRAMING_ERRORS 0x0DCu
 
-/* Values of a fault_code field. */
+/* Values of fault_code. */
 enum qtwin_fault_code {
     QTWIN_FAULT_CODE_NONE = 0, /* No fault. */
     QTWIN_FAULT_CODE_UNKNOWN_KIND = 1, /* The kind is not one that a decoder takes. */
@@ -175,7 +177,7 @@ enum qtwin_fault_code {
     QTWIN_FAULT_CODE_ADDRESS = 5 /* WRITE or READ of an address that does not exist, or a write to a read-only one. */
 };
 
-/* Values of a input_mode field. */
+/* Values of input_mode. */
 enum qtwin_input_mode {
     QTWIN_INPUT_MODE_RAW = 0, /* SYNDROME and MEAS_DATA: the decoder makes the detection events. */
     QTWIN_INPUT_MODE_EVENTS = 1 /* EVENTS and EVENTS_LAST: detection events as they are. */
