@@ -12,9 +12,9 @@ from benchmarks.memories import surface_memory
 from bridge.decoders import find_decoder
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, OpenedLink
-from hdl.build import find_icarus
 from hdl.errors import ToolMissingError
 from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
+from hdl.toolchain import require
 from qds1.shots import Words
 
 PYNQ = "pynq:simulated"
@@ -50,7 +50,7 @@ def _timed(link: Link, words: Words) -> Callable[[], float]:
 
 def _has_icarus() -> bool:
     try:
-        find_icarus()
+        require("iverilog")
     except ToolMissingError:
         return False
     return True

@@ -16,6 +16,7 @@ from bridge.sinter_import import SINTER_PREFIX, sinter_decoder
 from bridge.software_decoders import MatchingDecoder, ShotDecoder, TableDecoder, union_find_decoder
 from hdl.build import cached_build
 from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
+from hdl.compile.formulas import memory_of
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import read_error_model
 from hdl.compile.manifest import DecoderFolder
@@ -88,7 +89,7 @@ def find_decoder(name: str, problem: DecodingProblem) -> Decoder:
         if core in CORES:
             return _from_folder(_compiled(core, decoder_options(name, problem), problem), problem)
         check_decoder_name(name)
-        return _from_folder(DecoderFolder(Path(name)), problem)
+        return _from_folder(_made_for(DecoderFolder(Path(name), memory_of(problem.code)), problem), problem)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
 
@@ -109,6 +110,14 @@ def _compiled(core: str, options: UnionFindOptions | None, problem: DecodingProb
         compile_decoder(problem.error_model, problem.layout, target, core=core, options=options, code=problem.code)
 
     return DecoderFolder(cached_build(key, build) / COMPILED_FOLDER)
+
+
+def _made_for(folder: DecoderFolder, problem: DecodingProblem) -> DecoderFolder:
+    """The decoder; one with a stream of its own that names no graph is made for that of the problem."""
+    manifest = folder.manifest
+    if manifest.stream is not None and manifest.graph_hash is None:
+        folder.manifest = manifest.model_copy(update={"graph_hash": problem.graph.graph_hash})
+    return folder
 
 
 def _from_folder(folder: DecoderFolder, problem: DecodingProblem) -> Decoder:

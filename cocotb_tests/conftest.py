@@ -2,8 +2,9 @@
 
 import pytest
 
-from hdl.build import find_icarus, verilator_environment
+from hdl.build import verilator_environment
 from hdl.errors import ToolMissingError
+from hdl.toolchain import require
 
 
 @pytest.fixture(params=["icarus", "verilator"])
@@ -12,7 +13,7 @@ def simulator(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     try:
         if name == "icarus":
-            find_icarus()
+            require("iverilog")
         else:
             verilator_environment()
     except ToolMissingError as error:

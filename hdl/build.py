@@ -7,7 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,11 +31,22 @@ from hdl.places import (
 from hdl.toolchain import LIBPYTHON_VARIABLE, require, shared_python
 
 DONE_MARK = ".done"
+"""It holds what a build read besides what its key knows (path -> digest) and where it looked; else it is empty."""
+MAX_VARIANTS = 8
+CHANGED_MEANWHILE = "changed while it was read"
 LOCK_TIMEOUT_S = 1800.0
 UNREADABLE = re.compile(r"[:\"\n]")
 VERSION_TIMEOUT_S = 60.0
+ERROR_LINES = 8
+COMPLAINT = re.compile(
+    r"%Error|\berror\b|not found|undefined (?:reference|symbol)|syntax error|no such file|cannot (?:find|open)",
+    re.IGNORECASE,
+)
+"""How the tools begin to say what is wrong."""
 OLDEST_VERILATOR = (5, 36)
 VERILATOR_TOOLS = ("make", "g++", "perl")
+PROGRAMS = {"icarus": "iverilog", "ghdl": "ghdl", "nvc": "nvc"}
+"""Simulators other than Verilator, and what they are in `hdl.toolchain`."""
 VERILATOR_SPEED_FLAGS = (
     "-O3",
     "--x-assign",
@@ -46,63 +58,124 @@ VERILATOR_SPEED_FLAGS = (
     "1024",
     "--unroll-stmts",
     "100000",
+    "--no-timing",
     "-Wno-fatal",
     "-Wno-lint",
     "-Wno-style",
+    "-Werror-MODDUP",
 )
-"""Simulate fast, and leave lint to `hdl.lint`."""
+"""Simulate fast, without delays, and leave lint to `hdl.lint`; but of two modules of one name either may be meant."""
 
 
-def cached_build(key: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+def cached_build(
+    key: Mapping[str, Any], build: Callable[[Path], Iterable[Path] | None], search: Sequence[Path] = ()
+) -> Path:
     """Folder of a finished build; builds it first when this content was never built here.
 
     Builds of the same content wait for one another; a build that fails leaves nothing behind.
 
     Args:
-        key: everything the result depends on, as plain JSON values; a Path (also within a list) stands for the
-            file's name and contents.
-        build: fills the empty folder that it is given; raises to fail.
+        key: everything that is known beforehand of what the result depends on, as plain JSON values; a Path (also
+            within a list) stands for the file's name and contents.
+        build: fills the empty folder that it is given; raises to fail. It returns what else it read, such as included
+            files, and paths at which a file would have been read had there been one: a build is taken again only while
+            all of these are as they were.
+        search: folders in which such files are looked for; they count only where one was read.
 
     Raises:
         BuildError: another process held the same build for half an hour, or the folder cannot be written.
     """
     name = hashlib.sha256(json.dumps(_material(key), sort_keys=True).encode()).hexdigest()[:24]
-    folder = cache_folder() / "builds" / name
-    _check_readable_by_make(folder)
-    if (folder / DONE_MARK).exists():
+    first = cache_folder() / "builds" / name
+    _check_readable_by_make(first)
+    searched = list(map(str, search))
+    if folder := _finished(first, searched):
         return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
-            if not (folder / DONE_MARK).exists():
-                _build_into(folder, build)
+        first.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(first.with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
+            folder = _finished(first, searched)
+            if folder is None:
+                folder = _free_place(first)
+                _build_into(folder, build, searched)
     except LockTimeout as error:
         raise BuildError(
-            f"another process has been building {folder} for {LOCK_TIMEOUT_S:.0f} s; end it, or remove the folder"
+            f"another process has been building {first} for {LOCK_TIMEOUT_S:.0f} s; end it, or remove the folder"
         ) from error
     except OSError as error:
         raise BuildError(
-            f"cannot build in {folder.parent}: {error}; set {CACHE_VARIABLE} to a folder that can be "
+            f"cannot build in {first.parent}: {error}; set {CACHE_VARIABLE} to a folder that can be "
             "written and has room"
         ) from error
     return folder
 
 
-def _build_into(folder: Path, build: Callable[[Path], None]) -> None:
+def _variants(first: Path) -> Iterator[Path]:
+    """Places for builds of one key, which differ in files that the key does not know."""
+    return (first if index == 0 else first.with_name(f"{first.name}-{index}") for index in range(MAX_VARIANTS))
+
+
+def _finished(first: Path, searched: list[str]) -> Path | None:
+    """The build of which everything that it read is as it was."""
+    return next((folder for folder in _variants(first) if _is_current(folder, searched)), None)
+
+
+def _is_current(folder: Path, searched: list[str]) -> bool:
+    try:
+        text = (folder / DONE_MARK).read_text(encoding="utf-8")
+        mark = json.loads(text) if text else None
+    except (OSError, ValueError):
+        return False
+    if mark is None:  # it read nothing that its key does not know
+        return True
+    return bool(mark["searched"] == searched) and all(
+        _digest(Path(path)) == digest for path, digest in mark["read"].items()
+    )
+
+
+def _free_place(first: Path) -> Path:
+    """A place without a finished build; the one that was built longest ago where there is none."""
+    places = list(_variants(first))
+    free = next((place for place in places if not (place / DONE_MARK).exists()), None)
+    return free or min(places, key=lambda place: (place / DONE_MARK).stat().st_mtime_ns)
+
+
+def _digest(path: Path) -> str | None:
+    """Of a file's contents; None where there is no file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _build_into(folder: Path, build: Callable[[Path], Iterable[Path] | None], searched: list[str]) -> None:
     # Built where it will stay, if make can: tools write absolute paths into what they make. The mark says it is whole.
     workplace = plain_build_folder(folder)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(workplace, ignore_errors=True)
     workplace.mkdir()
+    begun_ns = time.time_ns()
     try:
-        build(workplace)
+        read = build(workplace) or ()
+        outside = [path.absolute() for path in read if not path.is_relative_to(workplace)]
+        digests = {str(path): _digest_since(path, begun_ns) for path in outside}
         if workplace != folder:
             shutil.move(workplace, folder)
     except BaseException:
         shutil.rmtree(workplace, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    (folder / DONE_MARK).touch()
+    mark = json.dumps({"searched": searched, "read": digests}) if digests else ""
+    (folder / DONE_MARK).write_text(mark, encoding="utf-8")
+
+
+def _digest_since(path: Path, begun_ns: int) -> str | None:
+    """Digest of a file that was read after a moment; one that no file has, where it has changed since."""
+    try:
+        changed = path.stat().st_mtime_ns >= begun_ns
+    except OSError:
+        changed = False
+    return CHANGED_MEANWHILE if changed else _digest(path)
 
 
 def _check_readable_by_make(path: Path) -> None:
@@ -194,19 +267,14 @@ def _is_new_enough(verilator: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= OLDEST_VERILATOR
 
 
-def find_icarus() -> Path:
-    """Path of iverilog; raises ToolMissingError with the remedy."""
-    require("iverilog")
-    return Path(shutil.which("iverilog") or "")
-
-
 @cache
 def simulator_version(simulator: str) -> str:
-    """Name and version of "verilator" or "icarus", for reports and cache keys; raises ToolMissingError."""
-    if simulator == "icarus":
-        text = _first_line([str(find_icarus()), "-V"], os.environ)
-        found = re.search(r"version\s+(\S+)", text)
-        return f"icarus {found[1]}" if found else "icarus"
+    """Name and version of a simulator, for reports and cache keys; raises ToolMissingError."""
+    if simulator != "verilator":
+        require(PROGRAMS[simulator])
+        text = _first_line([PROGRAMS[simulator], "-V" if simulator == "icarus" else "--version"], os.environ)
+        found = re.search(r"\d+\.\S+", text)
+        return f"{simulator} {found[0]}" if found else simulator
     environment = verilator_environment()
     text = _first_line([str(Path(environment["VERILATOR_ROOT"]) / "bin" / "verilator"), "--version"], environment)
     found = re.search(r"Verilator\s+(\d\S*)", text)
@@ -226,16 +294,23 @@ def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
     return (done.stdout or done.stderr).partition("\n")[0]
 
 
+def first_errors(output: str, lines: int = ERROR_LINES) -> str:
+    """The first of what a tool found wrong: from its first complaint on, in its own order and words."""
+    found = [line.rstrip() for line in output.strip().splitlines() if line.strip()]
+    start = next((index for index, line in enumerate(found) if COMPLAINT.search(line)), 0)
+    return "\n".join(found[start : start + lines])
+
+
 def require_simulator(simulator: str) -> None:
     """Raise ToolMissingError unless all is there that building and running a cocotb simulation takes."""
-    require(*(("iverilog",) if simulator == "icarus" else VERILATOR_TOOLS), "libpython")
+    require(*(VERILATOR_TOOLS if simulator == "verilator" else (PROGRAMS[simulator],)), "libpython")
 
 
 def cocotb_environment(simulator: str) -> Mapping[str, str]:
     """Environment for building and running a cocotb simulation; raises ToolMissingError."""
     require_simulator(simulator)
     python = {LIBPYTHON_VARIABLE: os.environ.get(LIBPYTHON_VARIABLE) or str(shared_python())}
-    if simulator == "icarus":
+    if simulator != "verilator":
         return {**os.environ, **python}
     # A simulation names the cocotb it was linked with by path, and may outlive that: this one's libraries come first.
     libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]

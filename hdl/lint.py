@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hdl.boards.board import Board, Clock, boards, find_board
-from hdl.boards.pynq_z2.design import TOP as PYNQ_TOP
-from hdl.boards.pynq_z2.project import WRAPPER as PYNQ_WRAPPER
+from hdl.boards.vivado.design import TOP as PYNQ_TOP
+from hdl.boards.vivado.project import WRAPPER as PYNQ_WRAPPER
 from hdl.build import verilator_environment
 from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.samples import sample_decoders
-from hdl.compile.stream_wrapper import WRAPPER_RTL
+from hdl.compile.stream_wrapper import ADAPTER
 from hdl.errors import HdlError
 from hdl.synth.toolbox import yosys_share
 
@@ -21,6 +21,13 @@ TIMEOUT_S = 300.0
 WAIVERS = Path(__file__).parent / "lint.vlt"
 CELLS = {"ecp5": "ecp5/cells_bb.v", "ice40": "ice40/cells_sim.v"}
 """Ports of a family's hard cells, in Yosys's share folder."""
+ADAPTER_CHOICES: tuple[dict[str, int], ...] = (
+    {},
+    {"WordBits": 7, "AnswerWords": 9, "ShotWords": 3, "HasOutLast": 1},
+    {"WordBits": 512, "AnswerWords": 3, "InFlight": 4, "Answers": 4, "HasOutReady": 0},
+    {"WordBits": 12, "InFlight": 1, "HasOutValid": 0, "Latency": 3},
+    {"WordBits": 33, "InFlight": 2, "Answers": 2, "HasOutValid": 0, "Latency": 0},
+)
 
 
 def lint(decoder: DecoderFolder) -> str:
@@ -61,16 +68,18 @@ def main() -> int:
                 outputs[name] = lint_top(UART_TOP, sources)
                 seen |= {source.name for source in sources}
                 if name == "table":
-                    outputs["pynq_z2"] = lint_top(PYNQ_TOP, [*sources, PYNQ_WRAPPER])
+                    outputs["vivado"] = lint_top(PYNQ_TOP, [*sources, PYNQ_WRAPPER])
                     for board in map(find_board, boards()):
                         for clock in board.file.clocks:
                             title = f"{board.key}, {clock.mhz:g} MHz"
                             outputs[title] = lint_board(board, clock, sources)
             except HdlError as error:
                 outputs[name] = str(error)
-    wrapper = [RTL_FOLDER / name for name in WRAPPER_RTL]  # around a decoder with a stream of its own
-    outputs["stream_adapter"] = lint_top("stream_adapter", wrapper)
-    seen |= set(WRAPPER_RTL)
+    adapter = RTL_FOLDER / ADAPTER  # around a decoder with a stream of its own
+    for choice in ADAPTER_CHOICES:
+        arguments = [f"-G{name}={value}" for name, value in choice.items()]
+        outputs[f"{adapter.stem} {choice}"] = lint_top(adapter.stem, [adapter], arguments)
+    seen.add(ADAPTER)
     unseen = sorted(file.name for file in RTL_FOLDER.glob("*.sv") if file.name not in seen)
     if unseen:
         outputs["hdl/rtl"] = f"no decoder instantiates {', '.join(unseen)}"

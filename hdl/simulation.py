@@ -1,6 +1,7 @@
 """Builds RTL for a cocotb simulator, once per content, and runs the cocotb tests of a built simulation."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +13,35 @@ from typing import Any
 
 import cocotb_tools.config
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import Icarus, Runner, Verilator
+from cocotb_tools.runner import VHDL, Ghdl, Icarus, Nvc, Runner, Verilator, VerilatorControlFile, Verilog
 
-from hdl.build import cached_build, cocotb_environment, require_simulator, simulator_version
+from hdl.build import cached_build, cocotb_environment, first_errors, require_simulator, simulator_version
+from hdl.design import Design, Language, Source, beyond_key, language_of, literal, read_by_icarus, read_by_verilator
 from hdl.errors import BuildError, SimulationError
 from hdl.places import plain_path
 
 BUILD_LOG = "build.log"
 PUBLIC_PORTS = "ports.vlt"
+READ_LIST = "read.txt"
+VHDL_STANDARD = "--std=2008"
+SIMULATORS: Mapping[str, tuple[Language, ...]] = {
+    "verilator": ("verilog", "c"),
+    "icarus": ("verilog",),
+    "ghdl": ("vhdl",),
+    "nvc": ("vhdl",),
+}
+"""Name of a simulator -> the languages that it takes."""
+LANGUAGE_NAMES = {"verilog": "Verilog", "vhdl": "VHDL", "c": "C for DPI-C"}
+WHO_TAKES = {
+    "verilog": "use verilated, cocotb:verilator or cocotb:icarus",
+    "vhdl": "use cocotb:ghdl or cocotb:nvc",
+    "c": "use verilated or cocotb:verilator",
+}
+UNKNOWN_PARAMETER = re.compile(r"warning: parameter (\S+) not found in (\S+?)\.?$", re.MULTILINE)
+"""What Icarus says, and goes on."""
 TIMESCALE = ("1ns", "1ps")
 EMPTY_TOP = "empty"
 EMPTY_MODULE = f"module {EMPTY_TOP}(input logic clk_i); endmodule\n"
-ERROR_LINES = 8
 TAIL_LINES = 40
 NEWER_S = 3600
 
@@ -34,44 +52,75 @@ def build_simulation(
     top: str,
     sources: Sequence[Path],
     parameters: Mapping[str, int | str],
+    include_dirs: Sequence[Path] = (),
+    defines: Mapping[str, int | str | None] | None = None,
+    verilator_flags: Sequence[str] = (),
+    make_options: str = "",
+    name: str | None = None,
+) -> Path:
+    """Folder of a built simulation of Verilog sources; see `build_design`."""
+    design = Design(
+        name or top,
+        top,
+        tuple(Source(path, language_of(path) or "verilog") for path in sources),
+        include_dirs=tuple(include_dirs),
+        defines=defines or {},
+        parameters=parameters,
+    )
+    return build_design(simulator, design, verilator_flags=verilator_flags, make_options=make_options)
+
+
+def build_design(
+    simulator: str,
+    design: Design,
+    *,
     verilator_flags: Sequence[str] = (),
     make_options: str = "",
     ports_only: bool = False,
-    name: str | None = None,
 ) -> Path:
     """Folder of the built simulation; builds it when this content was not built before.
 
     Args:
-        simulator: "icarus" or "verilator".
-        top: the module that the testbench sees.
+        simulator: one of `SIMULATORS`.
+        design: for Icarus and Verilator in Verilog, for GHDL and NVC in VHDL.
         verilator_flags: for Verilator only.
         make_options: variables for the makefile that Verilator writes, such as "OPT_FAST=-O1".
-        ports_only: the testbench sees the ports of `top` and nothing inside it (Verilator only). With
+        ports_only: the testbench sees the ports of the top and nothing inside it (Verilator only). With
             "--no-public-flat-rw" among the flags, a simulation is about five times faster.
-        name: what messages call the design; the top module unless given.
 
     Raises:
         ToolMissingError: the simulator is not installed.
-        BuildError: the RTL does not compile; carries the tool's first errors.
+        BuildError: the RTL does not compile, or is in a language that the simulator does not take; carries the tool's
+            first errors.
     """
     require_simulator(simulator)
+    _check_languages(simulator, design)
     is_verilator = simulator == "verilator"
     tools = _Tools(simulator, tuple(verilator_flags) if is_verilator else (), make_options if is_verilator else "")
 
-    def build(folder: Path) -> None:
-        files = list(sources)
+    def build(folder: Path) -> list[Path]:
+        control = []
         if is_verilator:
             # Verilator's own runtime takes longer to compile than most modules: one build with these tools serves all
             runtime = {"for": "runtime of cocotb simulations", **tools.key()}
             _copy_objects(cached_build(runtime, tools.build_runtime), folder)
         if is_verilator and ports_only:
-            control = folder / PUBLIC_PORTS
-            control.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
-            files.insert(0, control)
-        tools.build(folder, top, files, parameters, name or top)
+            control = [folder / PUBLIC_PORTS]
+            control[0].write_text(f'`verilator_config\npublic_flat_rw -module "{design.top}" -var "*"\n')
+        return beyond_key(design, tools.build(folder, design, control))
 
-    key: dict[str, Any] = {"for": "cocotb simulation", "top": top, "parameters": dict(parameters), **tools.key()}
-    return cached_build({**key, "ports_only": ports_only, "sources": list(sources)}, build)
+    key = {"for": "cocotb simulation", **design.key(), **tools.key(), "ports_only": ports_only}
+    return cached_build(key, build, design.search_dirs)
+
+
+def _check_languages(simulator: str, design: Design) -> None:
+    takes = SIMULATORS[simulator]
+    for source in design.sources:
+        if source.language not in takes:
+            raise BuildError(
+                f"{design.name}: {simulator} does not take {source.path.name}, which is "
+                f"{LANGUAGE_NAMES[source.language]}; {WHO_TAKES[source.language]}"
+            )
 
 
 @dataclass(frozen=True)
@@ -91,37 +140,56 @@ class _Tools:
             "make": self.make_options,
         }
 
-    def build(
-        self, folder: Path, top: str, sources: Sequence[Path], parameters: Mapping[str, int | str], name: str
-    ) -> None:
-        """Build a module into a folder; raises BuildError with the tool's first errors."""
+    def build(self, folder: Path, design: Design, control: Sequence[Path] = ()) -> list[Path]:
+        """Build into a folder; returns what was read. Raises BuildError with the tool's first errors."""
         environment = dict(cocotb_environment(self.simulator))
         environment["MAKEFLAGS"] = f"{environment.get('MAKEFLAGS', '')} {self.make_options}".strip()
         log = folder / BUILD_LOG
+        language = SIMULATORS[self.simulator][0]
+        is_verilog = language == "verilog"
+        tag = Verilog if is_verilog else VHDL
+        arguments = [*self.flags, *self._arguments(design, folder)]
         try:
             with _environment(environment):
                 _runner(self.simulator).build(
-                    sources=list(sources),
-                    hdl_toplevel=top,
-                    parameters=parameters,
-                    build_args=list(self.flags),
+                    sources=[*map(VerilatorControlFile, control), *(tag(path) for path in design.of(language))],
+                    hdl_toplevel=design.top,
+                    includes=list(design.search_dirs) if is_verilog else [],
+                    defines={name: "" if text is None else text for name, text in design.defines.items()}
+                    if is_verilog
+                    else {},
+                    parameters={name: literal(value) for name, value in design.parameters.items()},
+                    build_args=arguments,
                     build_dir=folder,
-                    timescale=TIMESCALE,
+                    timescale=TIMESCALE if is_verilog else None,
                     always=True,
                     log_file=log,
                 )
-        except (SystemExit, RuntimeError) as error:
-            output = log.read_text(errors="replace").splitlines() if log.exists() else []
-            errors = [line for line in output if "rror" in line] or output or [str(error)]
+        except (SystemExit, RuntimeError, ValueError) as error:
+            output = log.read_text(errors="replace") if log.exists() else ""
             raise BuildError(
-                f"{name} does not compile in {self.simulator}:\n" + "\n".join(errors[:ERROR_LINES])
+                f"{design.name} does not compile in {self.simulator}:\n{first_errors(output or str(error))}"
             ) from error
+        if unknown := UNKNOWN_PARAMETER.search(log.read_text(errors="replace")):
+            raise BuildError(f"{design.name}: {unknown[2]} has no parameter {unknown[1]}; correct `parameters`")
+        if self.simulator == "verilator":
+            return read_by_verilator(folder, folder)
+        return read_by_icarus(folder / READ_LIST, folder) if self.simulator == "icarus" else []
+
+    def _arguments(self, design: Design, folder: Path) -> list[str]:
+        """Beyond what cocotb's runner gives a simulator by itself."""
+        if self.simulator == "icarus":
+            beside = [f"-y{folder}" for folder in design.search_dirs]
+            return ["-grelative-include", *beside, "-Y.sv", "-Y.v", f"-Mall={folder / READ_LIST}"]
+        if self.simulator == "verilator":
+            return ["--relative-includes", "--no-timing", "-Werror-MODDUP", *map(str, design.of("c"))]
+        return [VHDL_STANDARD]
 
     def build_runtime(self, folder: Path) -> None:
         """Build a module without contents."""
         source = folder / f"{EMPTY_TOP}.sv"
         source.write_text(EMPTY_MODULE)
-        self.build(folder, EMPTY_TOP, [source], {}, EMPTY_TOP)
+        self.build(folder, Design(EMPTY_TOP, EMPTY_TOP, (Source(source, "verilog"),)))
 
 
 def run_simulation(
@@ -137,7 +205,7 @@ def run_simulation(
     seed: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Run every cocotb test of a module in a simulation that `build_simulation` made.
+    """Run every cocotb test of a module in a simulation that `build_design` made.
 
     Args:
         work_folder: the simulator's working folder.
@@ -156,14 +224,15 @@ def run_simulation(
             _runner(simulator).test(
                 test_module=test_module,
                 hdl_toplevel=top,
-                hdl_toplevel_lang="verilog",
+                hdl_toplevel_lang=SIMULATORS[simulator][0],
                 build_dir=build_folder,
                 test_dir=work_folder,
                 results_xml=str(results),
                 parameters=parameters or {},
                 seed=seed,
                 extra_env=variables or {},
-                timescale=TIMESCALE,
+                test_args=[VHDL_STANDARD] if simulator == "ghdl" else [],
+                timescale=None if simulator == "nvc" else TIMESCALE,
                 log_file=log_file,
             )
         # the runner looks at the results itself only where pytest runs it
@@ -187,8 +256,11 @@ class _PlainVerilator(Verilator):
         return commands
 
 
+RUNNERS: Mapping[str, type[Runner]] = {"verilator": _PlainVerilator, "icarus": Icarus, "ghdl": Ghdl, "nvc": Nvc}
+
+
 def _runner(simulator: str) -> Runner:
-    return _PlainVerilator() if simulator == "verilator" else Icarus()
+    return RUNNERS[simulator]()
 
 
 def _tail(log_file: Path | None) -> str:

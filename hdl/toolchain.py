@@ -83,6 +83,8 @@ TOOLS = {
     "g++": _Tool("g++", "g++", "gcc-c++", "gcc", _has("g++")),
     "perl": _Tool("perl with its modules", "perl", "perl", "perl", _has_perl),
     "iverilog": _Tool("Icarus Verilog", "iverilog", "iverilog", "icarus-verilog", _has("iverilog", "vvp")),
+    "ghdl": _Tool("GHDL", "ghdl", "ghdl", "ghdl", _has("ghdl")),
+    "nvc": _Tool("NVC", "nvc", "nvc", "nvc", _has("nvc")),
     "libpython": _Tool(
         f"{SHARED_PYTHON} {PYTHON} (for cocotb)",
         f"libpython{PYTHON}-dev",

@@ -1,16 +1,17 @@
 """A Verilated `decoder_top_uart` with a serial line, as RTL or as a board's gates; time passes while bytes move."""
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.errors import LinkOpenError
-from bridge.links.verilated.library import Design, build_library
+from bridge.links.verilated.library import build_library
 from hdl.boards.bitstream import Bitstream
 from hdl.boards.gates import TOP as GATES_TOP
 from hdl.boards.gates import gate_sources
 from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
+from hdl.design import Design, Source, verilog_design
 from hdl.errors import HdlError
 
 HARNESS = Path(__file__).with_name("uart_line.cpp")
@@ -34,7 +35,7 @@ class SimulatedLine:
         clocks_per_bit: clock cycles of a bit.
     """
 
-    def __init__(self, design: Design, clocks_per_bit: int) -> None:
+    def __init__(self, design: Design, clocks_per_bit: int, optimisation: str = "-O3") -> None:
         """Build (first time) and power on; see `rtl_line` and `gates_line`.
 
         Raises:
@@ -42,7 +43,7 @@ class SimulatedLine:
         """
         self.clocks_per_bit = clocks_per_bit
         try:
-            library = build_library(design)
+            library = build_library(design, HARNESS, optimisation=optimisation)
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
         self._library = _load(library)
@@ -99,9 +100,13 @@ def rtl_line(decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BI
         )
     if clocks_per_bit < LEAST_CLOCKS_PER_BIT:
         raise LinkOpenError(f"a bit lasts at least {LEAST_CLOCKS_PER_BIT} clock cycles, not {clocks_per_bit}")
-    sources = [*decoder.sources, *(RTL_FOLDER / name for name in UART_RTL)]
-    parameters = {**manifest.parameters, "ClocksPerBit": clocks_per_bit}
-    design = Design(f"{manifest.name} behind a UART", UART_TOP, sources, parameters, HARNESS)
+    design = replace(
+        decoder.design,
+        name=f"{manifest.name} behind a UART",
+        top=UART_TOP,
+        sources=(*decoder.design.sources, *(Source(RTL_FOLDER / name, "verilog") for name in UART_RTL)),
+        parameters={**manifest.parameters, "ClocksPerBit": clocks_per_bit},
+    )
     return SimulatedLine(design, clocks_per_bit)
 
 
@@ -117,8 +122,8 @@ def gates_line(bitstream: Bitstream) -> SimulatedLine:
         sources = gate_sources(bitstream)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
-    design = Design(f"the netlist of {bitstream.name}", GATES_TOP, sources, {}, HARNESS, optimisation="-O1")
-    return SimulatedLine(design, bitstream.clock.clocks_per_bit)
+    design = verilog_design(f"the netlist of {bitstream.name}", GATES_TOP, sources)
+    return SimulatedLine(design, bitstream.clock.clocks_per_bit, optimisation="-O1")
 
 
 def _load(path: Path) -> ctypes.CDLL:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.errors import LinkOpenError
-from bridge.links.base import Deadlines, Link
+from bridge.links.base import Deadlines, Link, TimedLink
 from bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _uart_link(argument: str, decoder: Decoder, deadlines: Deadlines, wrapped: C
 
     address = uart_address(argument)
     return UartLink(
-        f"the board at {address.url}",
+        address.where,
         lambda: wrapped(SerialLine(address, deadlines.register_s)),
         deadlines,
         decoder.num_frames,
@@ -207,8 +207,10 @@ def _adapted(link: Link, scheme: str, decoder: Decoder, problem: DecodingProblem
         return link
     if folder.manifest.stream is None and folder.manifest.corrections == "observables":
         return link
-    from bridge.links.adapted import AdaptedLink
+    from bridge.links.adapted import AdaptedLink, TimedAdaptedLink
 
+    if isinstance(link, TimedLink):
+        return TimedAdaptedLink(link, folder, problem)
     return AdaptedLink(link, folder, problem)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from bridge.codec import Dialect
 from bridge.errors import LinkError
-from bridge.links.base import Link, LinkInfo, Words
+from bridge.links.base import Link, LinkInfo, ShotCycles, TimedLink, Words
 from bridge.problem import DecodingProblem
 from bridge.tally import split_shots
 from hdl.compile.manifest import DecoderFolder
@@ -29,8 +29,16 @@ class AdaptedLink:
     def exchange(self, words: Words, num_answers: int) -> Words:
         """See `Link.exchange`; raises LinkError for anything but whole shots of raw outcomes."""
         shots = self._whole_shots(words)
-        sent = shots if self._dialect.speaks_qds1 else self._dialect.encode(*split_shots(shots, self._problem))
-        answers = self._inner.exchange(sent.ravel(), num_answers)
+        return self._translated(shots, self._inner.exchange(self._sent(shots), num_answers))
+
+    def _sent(self, shots: Words) -> Words:
+        """Words of shots as the decoder takes them."""
+        if self._dialect.speaks_qds1:
+            return shots.ravel()
+        return self._dialect.encode(*split_shots(shots, self._problem)).ravel()
+
+    def _translated(self, shots: Words, answers: Words) -> Words:
+        """Answers in qds1, with the tags of their shots."""
         if any(split_header(int(word))[0] == Kind.FAULT for word in answers[:1]):
             return answers
         read = decode_corrections(answers, self._dialect.correction_bits)
@@ -69,3 +77,22 @@ class AdaptedLink:
                 "corrections of its own, and takes whole shots only"
             )
         return words.reshape(-1, stride)
+
+
+class TimedAdaptedLink(AdaptedLink):
+    """The same over a link that sees the decoder's clock."""
+
+    def __init__(self, inner: TimedLink, folder: DecoderFolder, problem: DecodingProblem) -> None:
+        super().__init__(inner, folder, problem)
+        self._timed = inner
+
+    def exchange_timed(
+        self, words: Words, num_answers: int, max_in_flight: int = 0, shot_words: int = 0
+    ) -> tuple[Words, ShotCycles]:
+        """See `TimedLink.exchange_timed`; the words of a shot are those of the decoder's own stream."""
+        del shot_words
+        shots = self._whole_shots(words)
+        answers, cycles = self._timed.exchange_timed(
+            self._sent(shots), num_answers, max_in_flight, self._dialect.shot_beats
+        )
+        return self._translated(shots, answers), cycles

@@ -1,11 +1,16 @@
 """What every link to a decoder does: exchange qds1 words in bulk, read and write registers, close."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.10, which boards have, does not have it
 
 Words = NDArray[np.uint32]
 
@@ -135,15 +140,18 @@ class ShotCycles:
 
 
 @runtime_checkable
-class TimedLink(Protocol):
+class TimedLink(Link, Protocol):
     """A link that sees the decoder's clock itself, and can hold a shot back until the one before is answered."""
 
-    def exchange_timed(self, words: Words, num_answers: int, max_in_flight: int = 0) -> tuple[Words, ShotCycles]:
+    def exchange_timed(
+        self, words: Words, num_answers: int, max_in_flight: int = 0, shot_words: int = 0
+    ) -> tuple[Words, ShotCycles]:
         """As `Link.exchange`, for whole shots.
 
         Args:
             words, num_answers: see `Link.exchange`.
             max_in_flight: shots under way before the next one waits; 0 sends word after word.
+            shot_words: words of a shot, where they are not qds1; 0 where the messages tell.
 
         Raises:
             ProtocolError: the answers are not one for each shot; and as `Link.exchange`.

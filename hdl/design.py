@@ -1,0 +1,202 @@
+"""What a tool is given to build: RTL in its languages, include folders, macros, data files and parameters."""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from hdl.errors import BuildError
+
+Language = Literal["verilog", "vhdl", "c"]
+LANGUAGES: Mapping[str, Language] = {
+    ".v": "verilog", ".sv": "verilog", ".vh": "verilog", ".svh": "verilog", ".vp": "verilog", ".svp": "verilog",
+    ".vhd": "vhdl", ".vhdl": "vhdl",
+    ".c": "c", ".cc": "c", ".cpp": "c", ".cxx": "c",
+}  # fmt: skip
+"""Language of a source by its suffix, in small letters."""
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+PACKAGE = re.compile(r"\bpackage\s+(?:automatic\s+|static\s+)?([A-Za-z_]\w*)\s*;")
+PACKAGE_USE = re.compile(r"\b([A-Za-z_]\w*)\s*::")
+VHDL_COMMENT = re.compile(r"--[^\n]*")
+VHDL_UNIT = re.compile(r"^\s*(?:entity|package(?!\s+body\b)|context)\s+([a-z]\w*)\s+is\b", re.MULTILINE)
+VHDL_USE = re.compile(
+    r"\bwork\s*\.\s*([a-z]\w*)|\bcomponent\s+([a-z]\w*)|\b(?:architecture\s+\w+\s+of|package\s+body)\s+([a-z]\w*)"
+)
+SIZED_LITERAL = re.compile(r"(\d+\s*)?'[sS]?[bBoOdDhH][0-9a-fA-F_xXzZ]+")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of RTL, or of C for DPI-C."""
+
+    path: Path
+    language: Language
+
+
+def language_of(path: Path) -> Language | None:
+    """Language that the suffix tells; None where it tells none."""
+    return LANGUAGES.get(path.suffix.lower())
+
+
+@dataclass(frozen=True)
+class Design:
+    """RTL to build.
+
+    Attributes:
+        name: for messages.
+        top: the module, or entity, that is built.
+        include_dirs: searched for `include files and modules, before the folders of the sources.
+        defines: macro -> text, or None for one without a text.
+        files: data that the RTL reads, by the name that it reads it under.
+        parameters: of the top.
+        clocks: further clock inputs of the top -> ratio to clk_i.
+    """
+
+    name: str
+    top: str
+    sources: tuple[Source, ...]
+    include_dirs: tuple[Path, ...] = ()
+    defines: Mapping[str, int | str | None] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+    parameters: Mapping[str, int | float | str] = field(default_factory=dict)
+    clocks: Mapping[str, Fraction] = field(default_factory=dict)
+
+    def of(self, language: Language) -> tuple[Path, ...]:
+        """Sources in one language, in an order in which they compile: packages before what uses them."""
+        paths = [source.path for source in self.sources if source.language == language]
+        return tuple(paths if language == "c" else _in_order(paths, language))
+
+    @property
+    def search_dirs(self) -> tuple[Path, ...]:
+        """Where a tool looks for what is included."""
+        beside = (source.path.parent for source in self.sources if source.language != "vhdl")
+        return tuple(dict.fromkeys([*self.include_dirs, *beside]))
+
+    def key(self) -> dict[str, Any]:
+        """What a build of it depends on, for `hdl.build.cached_build`; includes are found by the build itself."""
+        return {
+            "top": self.top,
+            "sources": [[source.language, source.path] for source in self.sources],
+            "defines": dict(self.defines),
+            "files": dict(self.files),
+            "parameters": dict(self.parameters),
+            "clocks": {name: str(ratio) for name, ratio in self.clocks.items()},
+        }
+
+    def only(self, language: Language) -> "Design":
+        """The same with the sources in one language alone."""
+        return replace(self, sources=tuple(source for source in self.sources if source.language == language))
+
+    def put_files(self, folder: Path) -> None:
+        """Copy the data files into the folder in which a tool or a simulation runs."""
+        for name, path in self.files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def verilog_design(name: str, top: str, sources: Iterable[Path], **more: Any) -> Design:
+    """A design whose sources are Verilog all, whatever they are called."""
+    return Design(name, top, tuple(Source(path, "verilog") for path in sources), **more)
+
+
+def verilator_arguments(design: Design) -> list[str]:
+    """Search folders, macros and parameters as Verilator takes them."""
+    arguments = ["--relative-includes", *(f"-I{folder}" for folder in design.search_dirs)]
+    arguments += [f"-D{name}" if text is None else f"-D{name}={text}" for name, text in design.defines.items()]
+    return arguments + [f"-G{name}={literal(value)}" for name, value in sorted(design.parameters.items())]
+
+
+def literal(value: int | float | str) -> str:
+    """A parameter's value as Verilog text. A text such as 8'hff is a number already; any other is a string."""
+    if isinstance(value, str):
+        if SIZED_LITERAL.fullmatch(value):
+            return value
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    if isinstance(value, float):
+        return repr(value)
+    # a plain decimal has 32 bits
+    return str(value) if -(2**31) <= value < 2**31 else f"{'-' if value < 0 else ''}64'sd{abs(value)}"
+
+
+def read_by_verilator(objects: Path, cwd: Path) -> list[Path]:
+    """The files that Verilator read for what it wrote into `objects`, its own left out."""
+    (listing,) = objects.glob("*__verFiles.dat")
+    text = listing.read_text(encoding="utf-8", errors="surrogateescape")
+    paths = [Path(match[1]) for match in re.finditer(r'^S .*"([^"]*)"$', text, re.MULTILINE)]
+    return [cwd / path for path in paths if not _is_verilators(path)]
+
+
+def _is_verilators(path: Path) -> bool:
+    return path.name.startswith(("verilator_bin", "verilated_std"))
+
+
+def read_by_icarus(listing: Path, cwd: Path) -> list[Path]:
+    """The files that `iverilog -M` listed."""
+    return [cwd / line for line in listing.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if line]
+
+
+def read_by_compiler(listing: Path, cwd: Path) -> list[Path]:
+    """The files of a rule that `g++ -MMD` wrote."""
+    _, _, after = listing.read_text(encoding="utf-8", errors="surrogateescape").replace("\\\n", " ").partition(": ")
+    return [cwd / name for name in shlex.split(after.replace("$$", "$"))]
+
+
+def beyond_key(design: Design, read: Iterable[Path]) -> list[Path]:
+    """Of the files that were read those that `Design.key` does not know, and what would have been read before them.
+
+    A folder that is searched earlier may come to hold a file of the same name.
+    """
+    known = {source.path for source in design.sources}
+    found: dict[Path, None] = {}
+    for path in read:
+        if path in known:
+            continue
+        found[path] = None
+        for inner in design.search_dirs:
+            if path.is_relative_to(inner):
+                name = path.relative_to(inner)
+                found |= {folder / name: None for folder in design.search_dirs if not (folder / name).exists()}
+    return list(found)
+
+
+def _in_order(paths: list[Path], language: Language) -> list[Path]:
+    """The sources as they are, but each behind those whose packages (or entities) it uses."""
+    texts = {path: _code(path, language) for path in paths}
+    declared, used = (PACKAGE, PACKAGE_USE) if language == "verilog" else (VHDL_UNIT, VHDL_USE)
+    home = {name: path for path in reversed(paths) for name in declared.findall(texts[path])}
+    needs = {
+        path: dict.fromkeys(
+            home[name]
+            for match in used.finditer(text)
+            for name in filter(None, match.groups())
+            if name in home and home[name] != path
+        )
+        for path, text in texts.items()
+    }
+    ordered: dict[Path, None] = {}
+
+    def place(path: Path, waiting: tuple[Path, ...]) -> None:
+        if path in ordered or path in waiting:  # a circle: the tool says what is wrong
+            return
+        for needed in needs[path]:
+            place(needed, (*waiting, path))
+        ordered[path] = None
+
+    for path in paths:
+        place(path, ())
+    return list(ordered)
+
+
+def _code(path: Path, language: Language) -> str:
+    """Text without comments and strings; VHDL in small letters."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BuildError(f"cannot read {path}: {error.strerror}") from error
+    return COMMENT.sub(" ", text) if language == "verilog" else VHDL_COMMENT.sub(" ", text).lower()
