@@ -27,6 +27,11 @@ NumFrames = Callable[[int], int]
 
 MAX_TIMES_SENT = 64
 SHOTS_BETWEEN_READS = 8
+SETTLE_SILENCES = 2
+"""So many times the longest silence may pass before a line has come to rest."""
+LAST_HOST_KIND = 0x7F
+"""Kinds up to here are a host's own: a line that brings them back echoes."""
+LEAST_PAYLOAD_WORDS = {Kind.CORRECTION: 3, Kind.FRAME: 3, Kind.DATA: 2, Kind.FAULT: 2}
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Delivery:
         self._answered: dict[int, list[Message]] = {}
         self._answered_tags: set[int] = set()
         self._is_clean = False
+        self._silence = Silence(silent_s, 0.0)
         self.repeats = 0
         self.frame_words = 32
         self.max_shots = 1
@@ -103,12 +109,12 @@ class Delivery:
         self._is_clean = False
         end = time.monotonic() + deadline_s
         waiting = deque(Pending(index, item) for index, item in enumerate(items))
-        silence = Silence(self._silent_s, self._round_trip_s)
+        self._silence.broken(self._round_trip_s)
         while waiting or self._shots or self._lost or self._other is not None:
             self._send_what_fits(waiting)
             if not waiting and not self._lost and not self._is_probed():
                 self._probe()
-            self._listen(silence)
+            self._listen()
             if time.monotonic() > end:
                 raise DecoderSilentError(
                     f"{self._where} answered {len(self._answered)} of {len(items)} items within {deadline_s:g} s; "
@@ -118,7 +124,11 @@ class Delivery:
         return [message for index in sorted(self._answered) for message in self._answered[index]]
 
     def settle(self) -> None:
-        """Throw away what is under way and whatever still comes of it; raises LinkLostError."""
+        """Throw away what is under way and whatever still comes of it.
+
+        Raises:
+            LinkLostError: the port is gone, or no answer comes any more, whatever else does.
+        """
         self._shots.clear()
         self._lost.clear()
         self._probes.clear()
@@ -126,9 +136,16 @@ class Delivery:
         self._other = None
         self._line.write(DELIMITER)  # ends whatever the board has seen of a frame that broke off
         self._probe()
-        silence = Silence(self._silent_s, self._round_trip_s)
+        self._silence.broken(self._round_trip_s)
+        limit_s = SETTLE_SILENCES * self._silent_s
+        end = time.monotonic() + limit_s
         while self._probes:
-            self._listen(silence)
+            self._listen()
+            if time.monotonic() > end:
+                raise LinkLostError(
+                    f"{self._where} answers, but not all that it is asked within {limit_s:g} s; is the line too slow "
+                    "or too noisy?"
+                )
         self._is_clean = True
 
     def _check_sizes(self, items: Sequence[Item]) -> None:
@@ -214,29 +231,38 @@ class Delivery:
             self._next_tag = (self._next_tag + 1) % TAG_MODULUS
         return self._next_tag
 
-    def _listen(self, silence: Silence) -> None:
-        """Take what comes; where nothing does, ask again, and in the end give up."""
-        end = time.monotonic() + silence.wait_s
+    def _listen(self) -> None:
+        """Take what comes; where no answer does, ask again, and in the end give up."""
+        end = time.monotonic() + self._silence.wait_s
         while (left_s := end - time.monotonic()) > 0:
             if self._take(self._line.read(left_s)):
-                silence.broken(self._round_trip_s)
                 return
-        if silence.is_over():
-            raise LinkLostError(
-                f"{self._where} has answered nothing for {self._silent_s:g} s; is it powered and programmed, are its "
-                "wires and its baud right?"
-            )
+        if self._silence.is_over():
+            raise LinkLostError(f"{self._where} has answered nothing for {self._silent_s:g} s: {self._silence.heard}")
         self._probe()
 
     def _take(self, data: bytes) -> bool:
-        """Take bytes from the line; whether a whole frame was among them."""
-        frames = self._reader.take(data)
-        for words in frames:
+        """Take bytes from the line; whether an answer that was waited for was among them."""
+        num_bad = self._reader.num_bad
+        num_answers = 0
+        heard = self._silence.heard
+        heard.num_bytes += len(data)
+        heard.num_zeros += data.count(DELIMITER)
+        for words in self._reader.take(data):
             for message in _messages(words, self._where):
-                self._accept(message)
-        return bool(frames)
+                if message.kind <= LAST_HOST_KIND:
+                    heard.num_echoes += 1
+                elif self._accept(message):
+                    num_answers += 1
+                else:
+                    heard.num_others += 1
+        heard.num_bad += self._reader.num_bad - num_bad
+        if num_answers:
+            self._silence.broken(self._round_trip_s)
+        return num_answers > 0
 
-    def _accept(self, message: Message) -> None:
+    def _accept(self, message: Message) -> bool:
+        """Take a message of the board; whether it answers something that is under way."""
         if message.kind == Kind.DATA and message.payload[0] == Address.ID and message.tag in self._probes:
             self._accept_probe(message.tag)
         elif self._other is not None:
@@ -255,7 +281,9 @@ class Delivery:
                 self._give_up_before(pending.sequence)
         elif message.kind == Kind.CORRECTION and message.tag in self._answered_tags:
             raise self._twice(message.tag)
-        # else it answers something that was thrown away
+        else:
+            return False  # it answers something that was thrown away
+        return True
 
     def _twice(self, tag: int) -> ProtocolError:
         return ProtocolError(
@@ -300,6 +328,12 @@ def _probe_words(tag: int) -> Words:
 
 def _messages(words: Words, where: str) -> list[Message]:
     try:
-        return parse(words)
+        messages = parse(words)
     except Qds1Error as error:
         raise ProtocolError(f"{where} sent a whole frame that is not qds1: {error}") from error
+    for message in messages:
+        if len(message.payload) < (least := LEAST_PAYLOAD_WORDS.get(message.kind, 0)):
+            raise ProtocolError(
+                f"{where} sent a {message.kind.name} of {len(message.payload)} payload words; it has at least {least}"
+            )
+    return messages

@@ -6,11 +6,13 @@ import numpy as np
 from cobs import cobs
 
 from bridge.links.base import Words
+from qds1.messages import MAX_PAYLOAD_WORDS
 
 CRC_BYTES = 4
 WORD_BYTES = 4
 DELIMITER = b"\0"
 COBS_BLOCK_BYTES = 254
+LONGEST_MESSAGE_WORDS = 1 + MAX_PAYLOAD_WORDS
 
 
 def frame(words: bytes) -> bytes:
@@ -28,12 +30,14 @@ class FrameReader:
     """Takes bytes in any pieces, gives the words of the frames that arrived whole.
 
     Attributes:
-        num_bad: frames that were dropped: damaged on the way.
+        num_bad: frames that were dropped: damaged on the way, or longer than any that is sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_words: int = LONGEST_MESSAGE_WORDS) -> None:
+        """most_words: of a frame; from a board each message is one."""
         self.num_bad = 0
         self._rest = b""
+        self._most_bytes = frame_bytes(most_words)
 
     def take(self, data: bytes) -> list[Words]:
         """Words of every frame that these bytes complete; uint32, one axis each."""
@@ -42,11 +46,12 @@ class FrameReader:
         for encoded in whole:
             if not encoded:
                 continue
-            words = _words(encoded)
+            words = _words(encoded) if len(encoded) < self._most_bytes else None
             if words is None:
                 self.num_bad += 1
             else:
                 found.append(words)
+        self._rest = self._rest[: self._most_bytes]  # too long already: a line that never ends a frame fills no memory
         return found
 
 

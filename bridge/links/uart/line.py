@@ -14,8 +14,20 @@ from serial.tools import list_ports
 from bridge.errors import LinkLostError, LinkOpenError
 
 DEFAULT_BAUD = 1_000_000
+MAX_BAUD = 100_000_000
+"""Far above any UART; what is larger is a slip of the keyboard, and no number that a driver takes."""
+PARITIES = {
+    "none": serial.PARITY_NONE,
+    "even": serial.PARITY_EVEN,
+    "odd": serial.PARITY_ODD,
+    "mark": serial.PARITY_MARK,
+    "space": serial.PARITY_SPACE,
+}
+LEVELS = {"on": True, "off": False}
+OPTIONS = "baud=N, parity=none|even|odd|mark|space, dtr=on|off, rts=on|off"
 READ_BYTES = 4096
 NO_DESCRIPTOR_POLL_S = 0.001
+RFC2217 = "rfc2217://"
 
 
 class Line(Protocol):
@@ -33,17 +45,34 @@ class Line(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UartAddress:
-    """A port. url: a device, or what else pyserial opens: socket://, rfc2217://, loop://."""
+    """A port, and how it is opened.
+
+    Attributes:
+        url: a device, or what else pyserial opens: socket://HOST:PORT, rfc2217://HOST:PORT.
+        parity: a key of `PARITIES`. A decoder of qtwin speaks 8N1; another parity is for a bridge that changes it.
+        dtr, rts: levels of the control lines from opening on; None leaves them to the driver, which raises both.
+    """
 
     url: str
     baud: int = DEFAULT_BAUD
+    parity: str = "none"
+    dtr: bool | None = None
+    rts: bool | None = None
+
+    @property
+    def where(self) -> str:
+        """The board in messages; tells of a parity, which may be what is wrong."""
+        told = (
+            "" if self.parity == "none" else f" (with parity {self.parity}; a decoder itself speaks 8N1, parity none)"
+        )
+        return f"the board at {self.url}{told}"
 
 
 def uart_address(text: str) -> UartAddress:
-    """Parse `URL` or `URL,baud=N`.
+    """Parse `URL`, or `URL` and options after commas: `/dev/ttyUSB0,baud=115200,dtr=off`.
 
     Raises:
-        LinkOpenError: no URL, an option that there is not, or a baud that is no number.
+        LinkOpenError: no URL, an option that there is not, one given twice, or a value that it cannot have.
     """
     url, *options = text.split(",")
     url = str(Path(url).expanduser()) if url.startswith("~") else url  # no shell expands what stands after uart:
@@ -54,16 +83,30 @@ def uart_address(text: str) -> UartAddress:
         )
     if not url:
         raise LinkOpenError(
-            f"which port? Write uart:/dev/ttyUSB0, uart:socket://HOST:PORT or uart:rfc2217://HOST:PORT, "
+            "which port? Write uart:/dev/ttyUSB0, uart:socket://HOST:PORT or uart:rfc2217://HOST:PORT, "
             f"and ,baud=N after it for another speed than {DEFAULT_BAUD} baud. {_ports_found()}"
         )
-    baud = DEFAULT_BAUD
+    chosen: dict[str, Any] = {}
     for option in options:
         name, _, value = option.partition("=")
-        if name != "baud" or not value.isdigit() or int(value) < 1:
-            raise LinkOpenError(f"uart:{text}: {option!r} is not an option of a serial line; expected baud=N")
-        baud = int(value)
-    return UartAddress(url, baud)
+        if name in chosen:
+            raise LinkOpenError(f"uart:{text}: {name} is given twice; leave one out")
+        chosen[name] = _option(text, name, value)
+    return UartAddress(url, **chosen)
+
+
+def _option(text: str, name: str, value: str) -> int | bool | str:
+    """Value of an option of a serial line; raises LinkOpenError that names it."""
+    if name == "baud":
+        if value.isascii() and value.isdigit() and len(value) <= len(str(MAX_BAUD)) and 1 <= int(value) <= MAX_BAUD:
+            return int(value)
+        raise LinkOpenError(f"uart:{text}: baud={value}: expected a whole number from 1 to {MAX_BAUD}")
+    if name == "parity" and value in PARITIES:
+        return value
+    if name in ("dtr", "rts") and value in LEVELS:
+        return LEVELS[value]
+    given = f"{name}={value}" if value else name
+    raise LinkOpenError(f"uart:{text}: {given!r} is not an option of a serial line; expected {OPTIONS}")
 
 
 def check_port(address: UartAddress) -> None:
@@ -89,10 +132,8 @@ class SerialLine:
         """
         self._address = address
         try:
-            self._port: Any = serial.serial_for_url(
-                address.url, baudrate=address.baud, timeout=0, write_timeout=write_timeout_s, exclusive=True
-            )
-        except (serial.SerialException, OSError, ValueError) as error:
+            self._port = _opened(address, write_timeout_s)
+        except Exception as error:  # each of pyserial's schemes raises what it likes: termios.error, TypeError, ...
             raise LinkOpenError(_open_message(address, error)) from error
         self._selectable = _has_descriptor(self._port)
 
@@ -100,7 +141,7 @@ class SerialLine:
         """See `Line.write`."""
         try:
             self._port.write(data)
-        except (serial.SerialException, OSError, TypeError) as error:
+        except (serial.SerialException, OSError, TypeError, ValueError, AttributeError) as error:
             raise self._lost(error) from error
 
     def read(self, timeout_s: float) -> bytes:
@@ -108,7 +149,7 @@ class SerialLine:
         end = time.monotonic() + timeout_s
         try:
             while True:
-                data: bytes = self._port.read(READ_BYTES)
+                data = self._read_now()
                 left_s = end - time.monotonic()
                 if data or left_s <= 0:
                     return data
@@ -116,8 +157,15 @@ class SerialLine:
                     select.select([self._port], [], [], left_s)
                 else:
                     time.sleep(min(left_s, NO_DESCRIPTOR_POLL_S))
-        except (serial.SerialException, OSError, TypeError, ValueError) as error:
+        except (serial.SerialException, OSError, TypeError, ValueError, AttributeError) as error:
             raise self._lost(error) from error
+
+    def _read_now(self) -> bytes:
+        data: bytes = self._port.read(READ_BYTES)
+        if not self._selectable:  # rfc2217:// gives one byte a call
+            while len(data) < READ_BYTES and (more := self._port.read(READ_BYTES - len(data))):
+                data += more
+        return data
 
     def close(self) -> None:
         """See `Line.close`."""
@@ -127,10 +175,30 @@ class SerialLine:
             return  # the port is gone already, which is what was asked for
 
     def _lost(self, error: Exception) -> LinkLostError:
-        # pyserial raises TypeError and ValueError where a descriptor that it uses was closed under it
+        # pyserial raises TypeError, ValueError and AttributeError where a descriptor that it uses was closed under it
         if isinstance(error, serial.SerialTimeoutException):
             return LinkLostError(f"the port {self._address.url} takes no more bytes; is the board's end open?")
         return LinkLostError(f"the port {self._address.url} is gone: {error}; is the cable in, is the board powered?")
+
+
+def _opened(address: UartAddress, write_timeout_s: float) -> Any:
+    # rfc2217:// knows no write timeout: its socket has one of 5 s
+    timeouts = {"timeout": 0} if address.url.startswith(RFC2217) else {"timeout": 0, "write_timeout": write_timeout_s}
+    port = serial.serial_for_url(
+        address.url,
+        do_not_open=True,
+        baudrate=address.baud,
+        parity=PARITIES[address.parity],
+        exclusive=True,
+        **timeouts,
+    )
+    # before it is opened: a pulse of DTR resets some boards
+    if address.dtr is not None:
+        port.dtr = address.dtr
+    if address.rts is not None:
+        port.rts = address.rts
+    port.open()
+    return port
 
 
 def _has_descriptor(port: Any) -> bool:
