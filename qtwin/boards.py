@@ -6,8 +6,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.boards.uart_line import SimulatedLine, gates_line, rtl_line
 from bridge.boards.uart_port import SimulatedPort
@@ -21,6 +22,9 @@ from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from qtwin.loops import TwinChoice, default_backend, one_message, reach_twin
 from qtwin.terminal import Console
+
+if TYPE_CHECKING:
+    from hdl.boards.vivado.board import VivadoBoard
 
 
 def board_decoder(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice) -> DecoderFolder:
@@ -108,18 +112,21 @@ def _gates_line(board: Board, folder: DecoderFolder) -> SimulatedLine:
         raise LinkOpenError(str(error)) from error
 
 
-def write_pynq_project(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, folder: Path) -> None:
-    """The Vivado project that puts the decoder onto a real PYNQ-Z2."""
-    from hdl.boards.pynq_z2.project import write_project
+def write_pynq_project(
+    settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, board_name: str, folder: Path
+) -> None:
+    """The Vivado project that puts the decoder onto a real Zynq board."""
+    from hdl.boards.vivado.project import write_project
 
     with one_message(Console(stderr=True)):
+        board = _zynq_board(board_name)
         decoder = board_decoder(settings, backend_id, twin_choice)
         try:
-            write_project(decoder, folder)
+            write_project(decoder, board, folder)
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
     console = Console()
-    console.print(f"project: {folder}/ of {decoder.manifest.name}", highlight=False, soft_wrap=True)
+    console.print(f"project: {folder}/ of {decoder.manifest.name} for a {board.name}", highlight=False, soft_wrap=True)
     console.print(f"build it: vivado -mode batch -source {folder / 'build.tcl'}", highlight=False, soft_wrap=True)
     console.print(
         f"use it: qtwin loop{loop_options(settings, backend_id)} --link pynq:ADDRESS,{folder / 'decoder.bit'}",
@@ -128,31 +135,47 @@ def write_pynq_project(settings: LoopSettings, backend_id: str | None, twin_choi
     )
 
 
-def serve_pynq(
-    settings: LoopSettings,
-    backend_id: str | None,
-    twin_choice: TwinChoice,
-    address: str,
-    simulator: str,
-    overlay: Path | None,
-) -> None:
-    """A PYNQ board with the decoder behind an AXI DMA, until SIGINT or SIGTERM."""
+def _zynq_board(name: str) -> "VivadoBoard":
+    from hdl.boards.vivado.board import find_board
+
+    try:
+        return find_board(name)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ServedBoard:
+    """A simulated Zynq board as the command line names it; see `bridge.boards.pynq.board.BoardSettings`."""
+
+    board: str
+    address: str
+    simulator: str
+    overlay: Path | None
+    server: str
+
+
+def serve_pynq(settings: LoopSettings, backend_id: str | None, twin_choice: TwinChoice, served: ServedBoard) -> None:
+    """A Zynq board with the decoder behind an AXI DMA, until SIGINT or SIGTERM."""
     console, errors = Console(), Console(stderr=True)
     with one_message(errors):
         require_pynq()
         from bridge.boards.pynq.board import BoardSettings, running_board
 
+        board = _zynq_board(served.board)
         folder = board_decoder(settings, backend_id, twin_choice)
-        errors.print(f"building {folder.manifest.name} behind an AXI DMA (once per content)", highlight=False)
-        with (
-            running_board(BoardSettings(folder, address, simulator, overlay)) as bitstream,
-            stop_signals() as stopped,
-        ):
-            console.print(f"board: {address}", highlight=False)
+        errors.print(
+            f"building {folder.manifest.name} behind an AXI DMA for a {board.name} (once per content)", highlight=False
+        )
+        made = BoardSettings(
+            folder, board, served.address, simulator=served.simulator, overlay=served.overlay, server=served.server
+        )
+        with running_board(made) as bitstream, stop_signals() as stopped:
+            console.print(f"board: {served.address}", highlight=False)
             console.print(f"decoder: {folder.path}", highlight=False, soft_wrap=True)
             console.print(f"overlay: {bitstream}", highlight=False, soft_wrap=True)
             options = loop_options(replace(settings, decoder=str(folder.path)), backend_id)
-            console.print(f"use it: qtwin loop{options} --link pynq:{address}", highlight=False, soft_wrap=True)
+            console.print(f"use it: qtwin loop{options} --link pynq:{served.address}", highlight=False, soft_wrap=True)
             stopped.wait()
 
 

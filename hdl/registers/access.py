@@ -1,6 +1,11 @@
 """Registers as attributes, over anything that reads and writes words: what `decoder_registers` is made of."""
 
-from typing import Protocol, Self, overload
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, overload
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.10, which boards have, does not have it
 
 WORD_BYTES = 4
 

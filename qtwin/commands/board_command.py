@@ -1,5 +1,6 @@
 """`qtwin board`: its options. A simulated board with the decoder's RTL behind it, until it is stopped."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,18 @@ from qtwin.commands.loop_command import Backend, Basis, Code, Distance, Email, N
 from qtwin.commands.parsing import decoder_name
 
 LOCAL = "127.0.0.1"
+
+
+def zynq_board_faults(name: str) -> Iterator[str]:
+    """No such board, or none that can be used."""
+    from bridge.suggestions import did_you_mean
+    from hdl.boards.vivado.board import boards, find_board
+    from hdl.errors import HdlError
+
+    try:
+        find_board(name)
+    except HdlError as error:
+        yield f"--board: {error}{did_you_mean(name, boards())}"
 
 
 def board(
@@ -38,6 +51,17 @@ def board(
             help="--uart: simulate the gates of this board's bitstream (ulx3s, hx8k, or a folder), not the RTL; slow."
         ),
     ] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            help="--pynq: pynq_z2 (the default), zcu104, kv260, rfsoc4x2, zcu216, or a .yaml that describes a board.",
+            metavar="<str>",
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="--pynq: version of PYNQ.remote that the board speaks as, 4.0 or 3.1.", metavar="<str>"),
+    ] = None,
     address: Annotated[
         str, typer.Option(help="--pynq: IP address to serve on, or unix:PATH; the port is PYNQ.remote's, 7967.")
     ] = LOCAL,
@@ -50,7 +74,7 @@ def board(
     ] = None,
     project: Annotated[
         Path | None,
-        typer.Option(help="--pynq: write the Vivado project for a real PYNQ-Z2 to this folder, and stop."),
+        typer.Option(help="--pynq: write the Vivado project for the real board to this folder, and stop."),
     ] = None,
     url: Url = None,
     email: Email = "admin@qcraft.local",
@@ -63,7 +87,8 @@ def board(
     """
     if uart == pynq:
         raise typer.BadParameter("say which board: --uart or --pynq")
-    from hdl.boards.pynq_z2 import SIMULATORS
+    from bridge.boards.pynq import SERVERS, SIMULATORS
+    from hdl.boards.vivado.board import DEFAULT_BOARD
     from qtwin.options import (
         Session,
         board_faults,
@@ -76,7 +101,13 @@ def board(
     )
 
     of_uart = {"--port": port, "--gates": gates}
-    of_pynq = {"--overlay": overlay, "--project": project, "--address": None if address == LOCAL else address}
+    of_pynq = {
+        "--board": board,
+        "--server": server,
+        "--overlay": overlay,
+        "--project": project,
+        "--address": None if address == LOCAL else address,
+    }
     others = [
         (name, "--uart" if pynq else "--pynq")
         for name, value in (of_uart if pynq else of_pynq).items()
@@ -85,6 +116,8 @@ def board(
     session = Session(code, distance, rounds, basis, noise, backend)
     judge(
         () if gates is None else board_faults(gates, name="--gates"),
+        () if board is None else zynq_board_faults(board),
+        () if server is None else choice_faults(server, SERVERS, "--server"),
         choice_faults(simulator, SIMULATORS, "--simulator"),
         session_faults(session, url),
         decoder_faults(decoder, None if Path(decoder).exists() else session),
@@ -94,7 +127,7 @@ def board(
         (f"{name}: is for {of}, not for this board" for name, of in others),
     )
     from bridge.loop import LoopSettings
-    from qtwin.boards import serve_pynq, serve_uart, write_pynq_project
+    from qtwin.boards import ServedBoard, serve_pynq, serve_uart, write_pynq_project
     from qtwin.loops import TwinChoice
 
     settings = LoopSettings(
@@ -106,9 +139,10 @@ def board(
         noise=noise,
     )
     if pynq and project is not None:
-        write_pynq_project(settings, backend, TwinChoice(url, email, password), project)
+        write_pynq_project(settings, backend, TwinChoice(url, email, password), board or DEFAULT_BOARD, project)
         return
     if pynq:
-        serve_pynq(settings, backend, TwinChoice(url, email, password), address, simulator, overlay)
+        served = ServedBoard(board or DEFAULT_BOARD, address, simulator, overlay, server or SERVERS[0])
+        serve_pynq(settings, backend, TwinChoice(url, email, password), served)
         return
     serve_uart(settings, backend, TwinChoice(url, email, password), port, clocks_per_bit, gates)

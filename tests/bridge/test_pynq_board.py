@@ -6,10 +6,11 @@ import pytest
 from bridge.boards.pynq import dma
 from bridge.boards.pynq.dma import Dma, Status
 from bridge.boards.pynq.logic import BusError, Logic, LogicLimits
-from bridge.boards.pynq.memory import POOL_BASE, BufferAccessError, Memory
+from bridge.boards.pynq.memory import BufferAccessError, Memory
+from bridge.boards.pynq.registers import SystemRegisters
 from bridge.links.base import Deadlines
 from bridge.links.verilated import VerilatedLink
-from hdl.boards.pynq_z2 import design
+from hdl.boards.vivado.board import VivadoBoard, find_board
 from hdl.registers.map import Address
 from qds1 import decode_corrections
 from tests.bridge.memory import Memory as Experiment
@@ -21,11 +22,14 @@ S2MM_DMACR, S2MM_DMASR, S2MM_DA, S2MM_LENGTH = 0x30, 0x34, 0x48, 0x58
 CONTROL_AFTER_RESET = 0x0001_0002
 HALTED, IDLE, INTERNAL, SLAVE, DECODE, COMPLETED, ERROR = 0x1, 0x2, 0x10, 0x20, 0x40, 0x1000, 0x4000
 LIMITS = LogicLimits(idle_cycles=500, stall_s=0.0)
+Z2 = find_board("pynq_z2")
+Z2_DMA, Z2_DECODER = 0x4040_0000, 0x43C0_0000
+Z2_POOL = 0x1600_0000
 
 
 @pytest.fixture
 def memory() -> Memory:
-    return Memory()
+    return Memory(Z2)
 
 
 @pytest.fixture
@@ -66,18 +70,18 @@ def test_length_of_a_halted_channel_starts_nothing(engine: Dma, memory: Memory) 
 @pytest.mark.parametrize(
     ("address", "num_bytes", "error"),
     [
-        (POOL_BASE, 0, INTERNAL),
+        (Z2_POOL, 0, INTERNAL),
         (0x4000_0000, 64, DECODE),
         (0x1FFF_FFC0, 128, DECODE),
-        (POOL_BASE, 8192, SLAVE),
-        (POOL_BASE + 2, 64, SLAVE),
+        (Z2_POOL, 8192, SLAVE),
+        (Z2_POOL + 2, 64, SLAVE),
     ],
     ids=["length 0", "no memory", "past the memory", "past the buffer", "not aligned"],
 )
 def test_errors_halt_the_channel_until_a_reset(
     engine: Dma, memory: Memory, address: int, num_bytes: int, error: int
 ) -> None:
-    assert buffer(memory) == POOL_BASE
+    assert buffer(memory) == Z2_POOL
     engine.write(S2MM_DMACR, 1)
     engine.write(S2MM_DA, address)
     engine.write(S2MM_LENGTH, num_bytes)
@@ -119,12 +123,13 @@ def test_buffers_do_not_overlap_and_come_back(memory: Memory) -> None:
 class Host:
     """What a driver does with the board's registers, polling as often as it is told."""
 
-    def __init__(self, experiment: Experiment, limits: LogicLimits = LIMITS) -> None:
+    def __init__(self, experiment: Experiment, limits: LogicLimits = LIMITS, board: VivadoBoard = Z2) -> None:
         assert experiment.decoder.folder is not None
-        self.memory = Memory()
+        self.memory = Memory(board)
+        self.registers = SystemRegisters(board)
         self.link = VerilatedLink(experiment.decoder.folder, Deadlines())
         self.link.open()
-        self.logic = Logic(self.link, self.memory, limits)
+        self.logic = Logic(self.link, board, self.memory, self.registers, limits)
         self.sent, self.received = (buffer(self.memory, 1 << 16) for _ in range(2))
 
     def power_on(self) -> None:
@@ -133,15 +138,15 @@ class Host:
             self.write(control, 1)
 
     def read(self, offset: int) -> int:
-        return self.logic.read(design.DMA_BASE + offset)
+        return self.logic.read(Z2_DMA + offset)
 
     def write(self, offset: int, value: int) -> None:
-        self.logic.write(design.DMA_BASE + offset, value)
+        self.logic.write(Z2_DMA + offset, value)
 
     def register(self, address: Address, value: int | None = None) -> int:
         if value is not None:
-            self.logic.write(design.DECODER_BASE + address, value)
-        return self.logic.read(design.DECODER_BASE + address)
+            self.logic.write(Z2_DECODER + address, value)
+        return self.logic.read(Z2_DECODER + address)
 
     def receive(self, num_bytes: int) -> None:
         self.write(S2MM_DA, self.received)
@@ -222,3 +227,36 @@ def test_programming_is_a_power_on(memory_experiment: Experiment) -> None:
     assert host.read(S2MM_DMASR) == HALTED
     assert Status(host.read(MM2S_DMASR)) == Status.HALTED
     assert dma.RECEIVE_OFFSET == S2MM_DMACR
+
+
+# Written out from UG1087: AXI_FS of FPD_SLCR, and AFIFM_RDCTRL and AFIFM_WRCTRL of AFIFM2, with their codes for widths.
+AXI_FS, RDCTRL, WRCTRL = 0xFD61_5000, 0xFD38_0000, 0xFD38_0014
+HPM0_64, FABRIC_32 = 1 << 8, 2
+
+
+def test_ports_of_ultrascale_have_to_be_set_to_the_widths_of_the_design(memory_experiment: Experiment) -> None:
+    board = find_board("zcu104").model_copy(update={"control_bits": 64, "memory_bits": 32})
+    host = Host(memory_experiment, board=board)
+    host.logic.program()
+    decoder_id = board.decoder_base
+    with pytest.raises(BusError, match=r"M_AXI_HPM0_FPD is set to 128 bits .* the overlay's has 64"):
+        host.logic.read(decoder_id)
+    host.registers.write(AXI_FS, HPM0_64)
+    host.registers.write(RDCTRL, FABRIC_32)
+    with pytest.raises(BusError, match=r"S_AXI_HP0_FPD is set to 128 bits \(register 0xfd380014\)"):
+        host.logic.read(decoder_id)
+    host.registers.write(WRCTRL, FABRIC_32)
+    assert host.logic.read(decoder_id) == 0x31534451
+
+
+def test_dma_of_a_wide_port_takes_whole_words_of_it_and_reaches_two_gigabytes() -> None:
+    memory = Memory(find_board("kv260"))
+    engine = Dma(memory, align_bytes=8)
+    start = buffer(memory)
+    assert start == 0x7600_0000
+    for address, error in ((start + 4, SLAVE), (0x7FFF_FFC0, SLAVE), (0x8000_0000, DECODE)):
+        engine.write(MM2S_DMACR, 4)
+        engine.write(MM2S_DMACR, 1)
+        engine.write(MM2S_SA, address)
+        engine.write(MM2S_LENGTH, 64)
+        assert engine.read(MM2S_DMASR) == HALTED | ERROR | error

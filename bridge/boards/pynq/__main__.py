@@ -7,10 +7,11 @@ import sys
 import threading
 from pathlib import Path
 
+from bridge.boards.pynq import SERVERS, SIMULATORS
 from bridge.boards.pynq.board import BoardSettings, running_board
 from bridge.boards.pynq.logic import LogicLimits
 from bridge.errors import BridgeError
-from hdl.boards.pynq_z2 import SIMULATORS
+from hdl.boards.vivado.board import DEFAULT_BOARD, find_board
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 
@@ -20,6 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bridge.boards.pynq", description=__doc__)
     parser.add_argument("decoder", type=Path)
     parser.add_argument("--address", required=True)
+    parser.add_argument("--board", default=DEFAULT_BOARD)
+    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
     parser.add_argument("--simulator", choices=SIMULATORS, default=SIMULATORS[0])
     parser.add_argument("--overlay", type=Path)
     parser.add_argument("--idle-cycles", type=int, required=True)
@@ -33,7 +36,13 @@ def main() -> None:
     limits = LogicLimits(idle_cycles=arguments.idle_cycles, stall_s=arguments.stall_s)
     try:
         settings = BoardSettings(
-            DecoderFolder(arguments.decoder), arguments.address, arguments.simulator, arguments.overlay, limits
+            DecoderFolder(arguments.decoder),
+            find_board(arguments.board),
+            arguments.address,
+            simulator=arguments.simulator,
+            overlay=arguments.overlay,
+            server=arguments.server,
+            limits=limits,
         )
         with running_board(settings) as bitstream:
             _write_whole(arguments.ready_file, str(bitstream))

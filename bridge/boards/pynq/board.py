@@ -10,16 +10,18 @@ from pathlib import Path
 
 import grpc
 
+from bridge.boards.pynq import SERVERS, SIMULATORS, simulated_name
 from bridge.boards.pynq.logic import Logic, LogicLimits
 from bridge.boards.pynq.memory import Memory
 from bridge.boards.pynq.overlay import simulated_overlay, write_overlay
+from bridge.boards.pynq.registers import SystemRegisters
 from bridge.boards.pynq.services import board_services
 from bridge.boards.pynq.system import Files
 from bridge.errors import LinkOpenError
 from bridge.files import reason_of
 from bridge.links.base import Deadlines, OpenedLink, PacketLink
-from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME, SIMULATORS, overlay_folder
-from hdl.boards.pynq_z2.project import INPUTS, fill_project
+from hdl.boards.vivado.board import VivadoBoard, overlay_folder
+from hdl.boards.vivado.project import INPUTS, fill_project
 from hdl.build import cached_build
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
 from hdl.errors import HdlError
@@ -38,15 +40,22 @@ class BoardSettings:
 
     Attributes:
         decoder: any decoder's folder.
+        board: which board.
         address: IP address to serve on, or unix:PATH. The port is PYNQ.remote's.
         simulator: one of `SIMULATORS`.
-        overlay: folder for decoder.bit and decoder.hwh; None = `pynq_z2_simulated` in the decoder's folder.
+        overlay: folder for decoder.bit and decoder.hwh; None = one in the decoder's folder, such as `kv260_simulated`.
+        server: the version of PYNQ.remote that it speaks as, one of `SERVERS`.
+        boot_pll_mhz: what its boot image made of the PLL from which the logic's clock is divided; None = as the design
+            has it.
     """
 
     decoder: DecoderFolder
+    board: VivadoBoard
     address: str = "127.0.0.1"
-    simulator: str = "verilated"
+    simulator: str = SIMULATORS[0]
     overlay: Path | None = None
+    server: str = SERVERS[0]
+    boot_pll_mhz: float | None = None
     limits: LogicLimits = field(default_factory=LogicLimits)
 
 
@@ -58,18 +67,20 @@ def running_board(settings: BoardSettings) -> Iterator[Path]:
         LinkOpenError: the address is taken or not ours, the overlay cannot be made or written, pynq is missing, or the
             RTL cannot be simulated.
     """
+    board = settings.board
     try:
-        project = board_project(settings.decoder)
-        overlay = simulated_overlay(project)
+        project = board_project(settings.decoder, board)
+        overlay = simulated_overlay(project, board)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error
-    folder = settings.overlay or settings.decoder.path / overlay_folder(SIMULATED_BOARD_NAME)
+    folder = settings.overlay or settings.decoder.path / overlay_folder(simulated_name(board.name))
     _check_free(settings.address)
     rtl = _rtl_link(project, settings)
     with OpenedLink(rtl) as opened:
-        memory = Memory()
-        logic = Logic(rtl, memory, _limits(settings))
-        services = board_services(Files(logic, overlay, opened.info.simulator or ""), logic, memory)
+        memory, registers = Memory(board), SystemRegisters(board, settings.boot_pll_mhz)
+        logic = Logic(rtl, board, memory, registers, _limits(settings))
+        files = Files(board, logic, overlay, opened.info.simulator or "")
+        services = board_services(files, logic, memory, registers, settings.server)
         try:
             bitstream = write_overlay(overlay, folder)
         except OSError as error:
@@ -83,14 +94,15 @@ def running_board(settings: BoardSettings) -> Iterator[Path]:
             server.stop(STOP_S).wait()
 
 
-def board_project(decoder: DecoderFolder) -> DecoderFolder:
+def board_project(decoder: DecoderFolder, board: VivadoBoard) -> DecoderFolder:
     """The decoder under its AXI top, written once per content."""
     key = {
-        "what": "pynq_z2 project",
+        "what": "Vivado project",
+        "board": board.model_dump(),
         "manifest": decoder.manifest.model_dump(mode="json"),
         "sources": [*decoder.sources, *INPUTS],
     }
-    return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, folder)) / MANIFEST_NAME)
+    return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, board, folder)) / MANIFEST_NAME)
 
 
 def _limits(settings: BoardSettings) -> LogicLimits:

@@ -2,8 +2,8 @@
 
 from enum import IntFlag
 
-from bridge.boards.pynq.memory import DDR_BASE, DDR_BYTES, Memory
-from hdl.boards.pynq_z2.design import DMA_LENGTH_BITS
+from bridge.boards.pynq.memory import Memory
+from hdl.boards.vivado.design import DMA_LENGTH_BITS
 
 CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = 0x00, 0x04, 0x18, 0x1C, 0x28
 RECEIVE_OFFSET = 0x30
@@ -48,8 +48,10 @@ class DmaChannel:
         num_moved_words: how far it is.
     """
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, align_bytes: int) -> None:
+        """align_bytes: what an address has to be a multiple of: the width of the port to memory."""
         self._memory = memory
+        self._align_bytes = align_bytes
         self.reset()
 
     def reset(self) -> None:
@@ -116,12 +118,11 @@ class DmaChannel:
 
     def _begin(self, num_bytes: int) -> None:
         self.num_bytes, self.num_moved_words = num_bytes, 0
-        in_memory = self.address >= DDR_BASE and self.address + num_bytes <= DDR_BASE + DDR_BYTES
         if num_bytes == 0:
             self.fail(Status.INTERNAL_ERROR)
-        elif not in_memory:
+        elif not self._memory.is_reached(self.address, num_bytes):
             self.fail(Status.DECODE_ERROR)
-        elif self.address % WORD_BYTES or not self._memory.is_allocated(self.address, num_bytes):
+        elif self.address % self._align_bytes or not self._memory.is_allocated(self.address, num_bytes):
             # Hardware without realignment does not define the first, and lets the second overwrite the system's memory.
             self.fail(Status.SLAVE_ERROR)
         else:
@@ -132,9 +133,9 @@ class DmaChannel:
 class Dma:
     """Both channels behind one block of registers. What moves the words is not here."""
 
-    def __init__(self, memory: Memory) -> None:
-        self.send = DmaChannel(memory)
-        self.receive = DmaChannel(memory)
+    def __init__(self, memory: Memory, align_bytes: int = WORD_BYTES) -> None:
+        self.send = DmaChannel(memory, align_bytes)
+        self.receive = DmaChannel(memory, align_bytes)
 
     def reset(self) -> None:
         """Both channels, whichever of them was told."""

@@ -14,8 +14,10 @@ import numpy as np
 from bridge.boards.pynq import dma
 from bridge.boards.pynq.dma import WORD_BYTES, Dma
 from bridge.boards.pynq.memory import Memory
+from bridge.boards.pynq.registers import SystemRegisters
 from bridge.links.base import PacketLink
-from hdl.boards.pynq_z2 import design
+from hdl.boards.vivado.board import VivadoBoard
+from hdl.boards.vivado.design import DECODER_BYTES, DMA_BYTES
 
 NO_WORDS = np.zeros(0, dtype=np.uint32)
 
@@ -40,14 +42,23 @@ class LogicLimits:
 
 
 class Logic:
-    """What a bitstream puts into the board. One thread at a time may use it."""
+    """What a bitstream puts into the board. One thread at a time may use it.
 
-    def __init__(self, link: PacketLink, memory: Memory, limits: LogicLimits) -> None:
-        """link: the RTL, open."""
+    Attributes:
+        blocks: where its registers are: address and length in bytes.
+    """
+
+    def __init__(
+        self, link: PacketLink, board: VivadoBoard, memory: Memory, registers: SystemRegisters, limits: LogicLimits
+    ) -> None:
+        """link: the RTL, open. registers: of the processing system, which has the widths of its ports."""
         self._link = link
+        self._board = board
         self._memory = memory
+        self._registers = registers
         self._limits = limits
-        self._dma = Dma(memory)
+        self._dma = Dma(memory, board.dma_bits // 8)
+        self.blocks = ((board.dma_base, DMA_BYTES), (board.decoder_base, DECODER_BYTES))
         self._programmed = False
         self._still_since: float | None = None  # when the streams came to stand still; None = they may go on
         self._idle_cycles = 0  # of whole slices without a word
@@ -66,24 +77,24 @@ class Logic:
             BusError: nothing there, refused by the decoder, or a poll of a transfer that stands still.
             RegisterError, LinkLostError: from the decoder's link.
         """
-        self._check_programmed()
-        if is_within(address, design.DMA_BASE, design.DMA_BYTES):
-            return self._read_dma(address - design.DMA_BASE)
+        self._check_reachable()
+        if is_within(address, self._board.dma_base, DMA_BYTES):
+            return self._read_dma(address - self._board.dma_base)
         self._run_to_the_end()
         self._go_on()
-        return self._link.read_register(address - design.DECODER_BASE)
+        return self._link.read_register(address - self._board.decoder_base)
 
     def write(self, address: int, value: int) -> None:
         """Write the 32-bit word at a physical address; raises as `read` does."""
-        self._check_programmed()
-        if is_within(address, design.DMA_BASE, design.DMA_BYTES):
-            self._dma.write(address - design.DMA_BASE, value)
+        self._check_reachable()
+        if is_within(address, self._board.dma_base, DMA_BYTES):
+            self._dma.write(address - self._board.dma_base, value)
             self._go_on()
             if self._dma.send.active:
                 self._run()
             return
         self._run_to_the_end()
-        self._link.write_register(address - design.DECODER_BASE, value)
+        self._link.write_register(address - self._board.decoder_base, value)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -91,9 +102,11 @@ class Logic:
         self._still_since = None
         self._idle_cycles = 0
 
-    def _check_programmed(self) -> None:
+    def _check_reachable(self) -> None:
         if not self._programmed:
             raise BusError("no bitstream is loaded; a real board would hang here. Download an overlay first")
+        if fault := self._registers.port_fault():
+            raise BusError(fault)
 
     def _read_dma(self, offset: int) -> int:
         channel, register = self._dma.channel(offset)

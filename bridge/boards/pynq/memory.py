@@ -5,9 +5,11 @@ from bisect import insort
 import numpy as np
 from numpy.typing import NDArray
 
-DDR_BASE, DDR_BYTES = 0x0010_0000, 0x1FF0_0000
-"""What the AXI_HP ports of a PYNQ-Z2 reach: 512 MB less the first."""
-POOL_BASE, POOL_BYTES = 0x1600_0000, 128 << 20
+from hdl.boards.vivado.board import VivadoBoard
+
+POOL_BYTES = 128 << 20
+POOL_BELOW_END = 160 << 20
+"""Where the pool begins: Linux reserves it near the end of the memory."""
 PAGE_BYTES = 4096
 
 
@@ -16,11 +18,17 @@ class BufferAccessError(Exception):
 
 
 class Memory:
-    """Buffers by name. Only the pool exists; the rest of the memory belongs to the board's own system."""
+    """Buffers by name. Only the pool exists; the rest of the memory belongs to the board's own system.
 
-    def __init__(self) -> None:
+    Attributes:
+        pool_base: address of the first buffer.
+    """
+
+    def __init__(self, board: VivadoBoard) -> None:
+        self._start, self._end = board.system.memory_base, board.memory_mb << 20
+        self.pool_base = self._end - POOL_BELOW_END
         self._bytes = np.zeros(POOL_BYTES, dtype=np.uint8)  # pages that are never touched take no room
-        self._free = [(POOL_BASE, POOL_BYTES)]
+        self._free = [(self.pool_base, POOL_BYTES)]
         self._buffers: dict[str, tuple[int, int]] = {}
         self._num_made = 0
 
@@ -68,11 +76,15 @@ class Memory:
         """The whole buffer."""
         return self.at(*self.place(name)).tobytes()
 
+    def is_reached(self, address: int, num_bytes: int) -> bool:
+        """Whether a range lies within what the processing system's port to memory reaches."""
+        return self._start <= address and address + num_bytes <= self._end
+
     def is_allocated(self, address: int, num_bytes: int) -> bool:
         """Whether a range lies within one buffer."""
         return any(start <= address and address + num_bytes <= start + size for start, size in self._buffers.values())
 
     def at(self, address: int, num_bytes: int) -> NDArray[np.uint8]:
         """The bytes of a range of the pool, as a view."""
-        start = address - POOL_BASE
+        start = address - self.pool_base
         return self._bytes[start : start + num_bytes]

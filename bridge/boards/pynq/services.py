@@ -5,36 +5,32 @@ One lock for all of them: whoever holds it owns the clock and the memory.
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
 
 from bridge.boards.pynq.logic import BusError, Logic, is_within
 from bridge.boards.pynq.memory import BufferAccessError, Memory
-from bridge.boards.pynq.rpc import RefusedError, definition, handlers
-from bridge.boards.pynq.system import SLCR_BASE, SLCR_BYTES, DownloadError, Files, Slcr
+from bridge.boards.pynq.registers import SystemRegisters
+from bridge.boards.pynq.rpc import RefusedError, definition, handlers, is_signed
+from bridge.boards.pynq.system import DownloadError, Files
 from bridge.errors import LinkError
-from hdl.boards.pynq_z2 import design
 
 CHUNK_BYTES = 2 << 20
 """Of a streamed reply; gRPC refuses messages of more than 4 MB."""
 WORD_BYTES = 4
-BLOCKS = (
-    (SLCR_BASE, SLCR_BYTES),
-    (design.DMA_BASE, design.DMA_BYTES),
-    (design.DECODER_BASE, design.DECODER_BYTES),
-)
-"""Where registers are."""
 
 
-def board_services(files: Files, logic: Logic, memory: Memory) -> list[grpc.GenericRpcHandler]:
+def board_services(
+    files: Files, logic: Logic, memory: Memory, registers: SystemRegisters, server: str
+) -> list[grpc.GenericRpcHandler]:
     """Handlers of everything that the board answers; raises LinkOpenError without pynq's definitions."""
     lock = threading.Lock()
-    remote, mmio, buffer = (definition(name) for name in ("remote_device", "mmio", "buffer"))
+    remote, mmio, buffer = (definition(name, server) for name in ("remote_device", "mmio", "buffer"))
     return [
         *handlers(remote, FileService(remote, files, lock)),
-        *handlers(mmio, RegisterService(mmio, logic, lock)),
+        *handlers(mmio, RegisterService(mmio, logic, registers, lock)),
         *handlers(buffer, BufferService(buffer, memory, lock)),
     ]
 
@@ -78,16 +74,16 @@ class FileService:
 class RegisterService:
     """Mmio. What a real board answers by a bus error comes as the reply's `msg`, which the client raises."""
 
-    def __init__(self, messages: Any, logic: Logic, lock: threading.Lock) -> None:
-        self._messages, self._logic, self._lock = messages, logic, lock
-        self._slcr = Slcr()
+    def __init__(self, messages: Any, logic: Logic, registers: SystemRegisters, lock: threading.Lock) -> None:
+        self._messages, self._logic, self._registers, self._lock = messages, logic, registers, lock
+        self._signed = is_signed(messages, "ReadResponse", "data")
         self._windows: dict[str, tuple[int, int]] = {}
         self._numbers = itertools.count(1)
 
     def get_mmio(self, request: Any) -> Any:
         """A window onto registers."""
         base, length = request.base_addr, request.length
-        if not any(is_within(base, *block) and is_within(base + length - 1, *block) for block in BLOCKS):
+        if not any(is_within(base, *block) and is_within(base + length - 1, *block) for block in self._blocks()):
             message = f"nothing is mapped at 0x{base:08x} to 0x{base + length - 1:08x}"
             return self._messages.GetMmioResponse(status=False, msg=message)
         name = f"mmio{next(self._numbers)}"
@@ -101,8 +97,10 @@ class RegisterService:
                 value = self._read_word(self._address(request.mmio_id, request.offset, WORD_BYTES))
         except (BusError, LinkError) as error:
             return self._messages.ReadResponse(status=False, msg=str(error))
-        mask = (1 << 8 * min(request.length, WORD_BYTES)) - 1
-        return self._messages.ReadResponse(status=True, data=value & mask)
+        value &= (1 << 8 * min(request.length, WORD_BYTES)) - 1
+        if self._signed and value >> 31:  # what C++ makes of a word that it puts into such a field
+            value -= 1 << 32
+        return self._messages.ReadResponse(status=True, data=value)
 
     def write(self, request: Any) -> Any:
         """Words, one after the other."""
@@ -124,14 +122,18 @@ class RegisterService:
             raise BusError(f"offset 0x{offset:x} is not a word within the {length} bytes at 0x{base:08x}")
         return base + offset
 
+    def _blocks(self) -> Sequence[tuple[int, int]]:
+        return (*self._registers.blocks, *self._logic.blocks)
+
+    def _is_system_s(self, address: int) -> bool:
+        return any(is_within(address, *block) for block in self._registers.blocks)
+
     def _read_word(self, address: int) -> int:
-        if is_within(address, SLCR_BASE, SLCR_BYTES):
-            return self._slcr.read(address - SLCR_BASE)
-        return self._logic.read(address)
+        return self._registers.read(address) if self._is_system_s(address) else self._logic.read(address)
 
     def _write_word(self, address: int, value: int) -> None:
-        if is_within(address, SLCR_BASE, SLCR_BYTES):
-            self._slcr.write(address - SLCR_BASE, value)
+        if self._is_system_s(address):
+            self._registers.write(address, value)
         else:
             self._logic.write(address, value)
 

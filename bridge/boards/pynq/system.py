@@ -1,12 +1,13 @@
-"""The board's processor as PYNQ.remote sees it: a few of Linux's files, and the clock registers."""
+"""The board's Linux as PYNQ.remote sees it: a few of its files."""
 
 import json
 
 import numpy as np
 
+from bridge.boards.pynq import simulated_name
 from bridge.boards.pynq.logic import Logic
-from bridge.boards.pynq.overlay import IO_PLL_MHZ, Overlay, payload_facts
-from hdl.boards.pynq_z2 import SIMULATED_BOARD_NAME
+from bridge.boards.pynq.overlay import Overlay, payload_facts
+from hdl.boards.vivado.board import VivadoBoard
 
 VERSION_FILE = "/proc/version"
 BOARD_FILE = "/proc/device-tree/chosen/pynq_board"
@@ -14,45 +15,22 @@ SIMULATOR_FILE = "/etc/qtwin-simulator"
 """Of no real board: name and version of what simulates the logic."""
 FPGA_MANAGER = "/sys/class/fpga_manager/fpga0/"
 FIRMWARE_FOLDER = "/lib/firmware/"
-REFERENCE_MHZ = 50.0
-SLCR_BASE, SLCR_BYTES = 0xF800_0000, 0x1000
-PLL_CONTROL = {0x100: 26, 0x104: 21, 0x108: round(IO_PLL_MHZ / REFERENCE_MHZ)}
-"""ARM, DDR and IO PLL: feedback divisors of the reference clock."""
-CPU_CLOCK = {0x120: 0x200}
-CLOCK_CONTROL = {0x170 + 16 * index: 5 << 8 | 2 << 20 for index in range(4)}
-"""FPGA0 to 3: divisors 5 and 2 of the IO PLL, as after boot."""
 
 
 class DownloadError(Exception):
     """The bitstream is not for this board; the message says what was expected."""
 
 
-class Slcr:
-    """The registers from which pynq works out and sets the clocks of the logic (Zynq-7000 manual UG585, appendix B)."""
-
-    def __init__(self) -> None:
-        plls = {offset: feedback << 12 for offset, feedback in PLL_CONTROL.items()}
-        self._registers = {**plls, **CPU_CLOCK, **CLOCK_CONTROL}
-
-    def read(self, offset: int) -> int:
-        """Value of a register; 0 for those that are not modelled."""
-        return self._registers.get(offset, 0)
-
-    def write(self, offset: int, value: int) -> None:
-        """Keep what was written."""
-        self._registers[offset] = value
-
-
 class Files:
     """The files that PYNQ.remote reads and writes. Writing a firmware's name to the FPGA manager programs the logic."""
 
-    def __init__(self, logic: Logic, overlay: Overlay, simulator: str) -> None:
+    def __init__(self, board: VivadoBoard, logic: Logic, overlay: Overlay, simulator: str) -> None:
         self._logic = logic
         self._overlay = overlay
         self._firmware: dict[str, bytes] = {}
         self._files = {
-            VERSION_FILE: b"Linux version 6.6.0-simulated (armv7l) #1 SMP\n",
-            BOARD_FILE: SIMULATED_BOARD_NAME.encode() + b"\0",
+            VERSION_FILE: f"Linux version 6.6.0-simulated ({board.system.arch}) #1 SMP\n".encode(),
+            BOARD_FILE: simulated_name(board.name).encode() + b"\0",
             SIMULATOR_FILE: simulator.encode(),
             f"{FPGA_MANAGER}state": b"unknown\n",
             f"{FPGA_MANAGER}flags": b"0\n",

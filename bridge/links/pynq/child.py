@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,8 +31,12 @@ class ChildBoard:
         bitstream: path of its decoder.bit.
     """
 
-    def __init__(self, decoder: Path, simulator: str, *, idle_cycles: int, deadline_s: float) -> None:
+    def __init__(self, decoder: Path, options: Sequence[str], *, idle_cycles: int, deadline_s: float) -> None:
         """Start it and wait until hosts can connect.
+
+        Args:
+            decoder: its manifest.
+            options: of `bridge.boards.pynq`: which board, what simulates it.
 
         Raises:
             LinkOpenError: pynq is not installed; or the board did not start before the deadline, with what it said.
@@ -46,7 +51,7 @@ class ChildBoard:
         self._ready = self._folder / "ready"
         self._log = self._folder / "log"
         command = [sys.executable, "-m", "bridge.boards.pynq", str(decoder), "--address", self.address]
-        command += ["--simulator", simulator, "--overlay", str(self._folder / "overlay")]
+        command += [*options, "--overlay", str(self._folder / "overlay")]
         command += ["--idle-cycles", str(idle_cycles), "--stall-s", "0", "--ready-file", str(self._ready)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -2,22 +2,25 @@
 
 Importing this module imports pynq and binds `DecoderIP`. For a remote board set PYNQ_REMOTE_DEVICES to its address
 first, as pynq wants it; the link does so by itself.
+
+It is for the Python and the pynq of a board's image: Python 3.10 and later, pynq 3.0 to 4.0.
 """
 
 import time
 from typing import Any
 
 import numpy as np
-from pynq import DefaultIP, allocate
+from pynq import Clocks, DefaultIP, allocate
 
 from bridge.answers import second_answer, tags_of_answers
 from bridge.errors import DecoderSilentError, LinkError, ProtocolError
 from bridge.links.base import Words
-from hdl.boards.pynq_z2 import design
+from hdl.boards.vivado import design
 from hdl.registers.map import Address
 from qds1 import correction_words, split_header
 
 DMA_RESET = 1 << 2
+WORD_MASK = 0xFFFF_FFFF
 SMALLEST_BUFFER_WORDS = 1024
 LONGEST_OTHER_ANSWER_WORDS = 3
 """FAULT and DATA."""
@@ -31,6 +34,10 @@ class DecoderIP(DefaultIP):  # type: ignore[misc]
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__(description=description)
+        remote: Any = getattr(self.mmio.read, "__self__", self.mmio)
+        if remote is not self.mmio:  # pynq 3.1 takes a remote board's words for numbers with a sign
+            signed = remote.read
+            self.mmio.read = remote.read = lambda *place, **named: signed(*place, **named) & WORD_MASK
 
     @property
     def graph_hash(self) -> int:
@@ -52,24 +59,26 @@ class DecoderBoard:
     """The decoder and the DMA of a loaded overlay, as one thing that takes words and gives answers.
 
     Attributes:
+        overlay: pynq's own.
         decoder: registers.
         dma: pynq's own driver.
     """
 
     def __init__(self, overlay: Any) -> None:
-        """overlay: a pynq Overlay of hdl/boards/pynq_z2.
+        """overlay: a pynq Overlay of a project of hdl/boards/vivado, downloaded.
 
         Raises:
-            LinkError: it has no such decoder or no such DMA.
+            LinkError: it has no such decoder or no such DMA, or the board does not make its clock.
         """
         found = {name: facts["type"] for name, facts in overlay.ip_dict.items() if "type" in facts}
         if found.get(design.DECODER_NAME) != design.DECODER_VLNV or found.get(design.DMA_NAME) != design.DMA_VLNV:
             raise LinkError(
                 f"the overlay {overlay.bitfile_name} has {', '.join(found) or 'no blocks'}, expected "
                 f"{design.DECODER_NAME} ({design.DECODER_VLNV}) and {design.DMA_NAME} ({design.DMA_VLNV}); "
-                "build it with hdl/boards/pynq_z2"
+                "build it from a project that qtwin wrote (docs/pynq.md)"
             )
-        self._overlay = overlay
+        self.overlay = overlay
+        self._set_clock()
         self.decoder: DecoderIP = getattr(overlay, design.DECODER_NAME)
         self.dma = getattr(overlay, design.DMA_NAME)
         self._correction_words = correction_words(self.decoder.num_observables)
@@ -118,6 +127,10 @@ class DecoderBoard:
             ) from error
         return np.array(receiving[: self.dma.recvchannel.transferred // words.itemsize], dtype=np.uint32)
 
+    def read_register(self, address: int) -> int:
+        """Value of a register; with `write_register` this is a bus for `hdl.registers.decoder_registers`."""
+        return int(self.decoder.read(address))
+
     def write_register(self, address: int, value: int) -> None:
         """Write a register; RESPONSES_PER_PACKET is set again by the next exchange."""
         self.decoder.write(address, value)
@@ -126,7 +139,8 @@ class DecoderBoard:
 
     def reset(self) -> None:
         """Download again: decoder and DMA as after power-on."""
-        self._overlay.download()
+        self.overlay.download()
+        self._set_clock()
         for channel in (self.dma.sendchannel, self.dma.recvchannel):
             channel.start()
         self._answers_per_packet = 0
@@ -137,6 +151,24 @@ class DecoderBoard:
         for buffer in self._buffers.values():
             buffer.freebuffer()
         self._buffers.clear()
+
+    def _set_clock(self) -> None:
+        """Let the logic's clock be that for which the overlay was built.
+
+        pynq before 4.0 takes the divisors of the design, whatever the PLL is that the boot image divides by them.
+        """
+        blocks = (facts.get("parameters", {}) for facts in self.overlay.ip_dict.values())
+        wanted = [parameters[design.CLOCK_PARAMETER] for parameters in blocks if design.CLOCK_PARAMETER in parameters]
+        if not wanted:  # the handoff of a Zynq-7000 that was not built by qtwin's script
+            return
+        wanted_mhz = float(wanted[0])
+        if not _is_near(Clocks.fclk0_mhz, wanted_mhz):
+            Clocks.fclk0_mhz = wanted_mhz
+        if not _is_near(Clocks.fclk0_mhz, wanted_mhz):
+            raise LinkError(
+                f"this board makes a clock of {Clocks.fclk0_mhz:g} MHz, the overlay {self.overlay.bitfile_name} was "
+                f"built for {wanted_mhz:g} MHz; compile the decoder with --clock-mhz {Clocks.fclk0_mhz:g}"
+            )
 
     def _start_receiving(self, words: Words, num_answers: int) -> Any:
         room = num_answers * max(self._correction_words, LONGEST_OTHER_ANSWER_WORDS)
@@ -162,7 +194,7 @@ class DecoderBoard:
         if 4 * size > MAX_TRANSFER_BYTES:
             raise LinkError(f"{num_words} words are too many for one DMA transfer; exchange fewer shots at a time")
         if (role, size) not in self._buffers:
-            self._buffers[role, size] = allocate(size, np.uint32, target=self._overlay.device)
+            self._buffers[role, size] = allocate(size, np.uint32, target=self.overlay.device)
         return self._buffers[role, size]
 
     def _wait(self, channel: Any, deadline: float) -> None:
@@ -192,3 +224,7 @@ class DecoderBoard:
             return np.zeros(0, dtype=np.uint32)
         receiving.invalidate()
         return np.array(receiving, dtype=np.uint32)
+
+
+def _is_near(mhz: float, wanted_mhz: float) -> bool:
+    return abs(mhz - wanted_mhz) <= design.CLOCK_TOLERANCE * wanted_mhz

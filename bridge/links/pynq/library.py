@@ -1,6 +1,7 @@
 """Imports the unmodified pynq, whatever it says meanwhile, and opens a board with a deadline on every call."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ KNOWN_WARNINGS = (
     (ResourceWarning, r"unclosed file .*_current_metadata\.pkl"),
 )
 """What pynq 4.0.0 and pynqutils warn of on a host, about themselves; none of it concerns their user."""
+FIRST_RELEASE, RELEASE_AFTER_LAST = (3, 1), (5, 0)
+"""Of pynq: PYNQ.remote came with 3.1."""
 NO_DEVICES = r"No devices found, is the XRT environment sourced\?"
 """Said before the error that says the same."""
 
@@ -54,7 +57,7 @@ def import_pynq(address: str | None) -> Any:
         address: of the remote board that will be opened, None for the board that this program runs on.
 
     Raises:
-        LinkOpenError: pynq is not installed, or does not work in this environment.
+        LinkOpenError: pynq is not installed, does not work in this environment, or is too old or too new.
     """
     require_pynq()
     saved = os.environ.get(REMOTE_VARIABLE)
@@ -64,6 +67,7 @@ def import_pynq(address: str | None) -> Any:
         with without_known_warnings():
             import pynq
             import pynq.lib.dma
+        _check_version(pynq.__version__)
     except (ImportError, AttributeError, RuntimeError) as error:
         raise LinkOpenError(
             f"pynq cannot be imported: {error}; it needs numpy before 2.0 (pip install 'numpy<2')"
@@ -76,6 +80,16 @@ def import_pynq(address: str | None) -> Any:
     return pynq
 
 
+def _check_version(version: str) -> None:
+    """Raises LinkOpenError for a pynq that has no PYNQ.remote, or another than the one that is known here."""
+    release = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if not FIRST_RELEASE <= release < RELEASE_AFTER_LAST:
+        raise LinkOpenError(
+            f"pynq {version} is installed here; this link needs 3.1 to 4.x, with which boards of either are reached: "
+            "pip install 'qtwin[pynq]'"
+        )
+
+
 def local_device(pynq: Any) -> Any:
     """The board that this program runs on; raises RuntimeError where there is none."""
     with warnings.catch_warnings():
@@ -83,17 +97,36 @@ def local_device(pynq: Any) -> Any:
         return pynq.Device.active_device
 
 
-def forget_last_board(pynq: Any, *, remote: bool) -> None:
+@contextmanager
+def active(device: Any) -> Iterator[None]:
+    """Make a board the one that pynq means where it is told none, and forget the clock registers of any other.
+
+    pynq sets the widths of an UltraScale+ board's ports on its active device, whichever the overlay's is.
+    """
+    import pynq
+
+    before = vars(pynq.Device).get("_active_device")
+    pynq.Device.active_device = device
+    if "_real_instance" in vars(pynq.Clocks):
+        del pynq.Clocks._real_instance
+    pynq.Clocks.set_device(device)
+    try:
+        yield
+    finally:
+        if before is None:
+            del pynq.Device._active_device
+        else:
+            pynq.Device.active_device = before
+
+
+def forget_last_board(*, remote: bool) -> None:
     """Drop what pynq keeps of an earlier overlay and would take for the next one's.
 
-    These are the clock registers of the first board that a process had, and the description of the last overlay of any
-    process, in files that a process which was killed may have left half-written. On a board itself the latter stays as
-    long as it can be read: it says how to shut down what is running there.
+    That is the description of the last overlay of any process, in files that a process which was killed may have left
+    half-written. On a board itself it stays as long as it can be read: it says how to shut down what is running there.
     """
     from pynq.pl_server import global_state
 
-    if "_real_instance" in vars(pynq.Clocks):
-        del pynq.Clocks._real_instance
     if remote:
         global_state.clear_global_state()
     elif global_state.global_state_file_exists():

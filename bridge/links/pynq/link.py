@@ -1,19 +1,21 @@
 """Opens the overlay of a decoder on a board, and turns what goes wrong there into the bridge's own errors."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from bridge.boards.pynq import SERVERS, SIMULATED_SUFFIX, SIMULATORS
 from bridge.errors import DecoderMismatchError, LinkError, LinkLostError, LinkOpenError, RegisterError
 from bridge.files import reason_of
 from bridge.links.base import Deadlines, LinkInfo, Words
 from bridge.links.pynq.child import ChildBoard
 from bridge.links.pynq.library import (
+    active,
     forget_last_board,
     import_pynq,
     local_device,
@@ -22,8 +24,10 @@ from bridge.links.pynq.library import (
     without_known_warnings,
 )
 from bridge.suggestions import did_you_mean
-from hdl.boards.pynq_z2 import PROJECT_FOLDER, SIMULATED_BOARD_NAME, SIMULATORS, design, overlay_folder
+from hdl.boards.vivado import design
+from hdl.boards.vivado.board import DEFAULT_BOARD, boards, find_board, overlay_folder
 from hdl.compile.manifest import DecoderFolder
+from hdl.errors import BoardError
 from hdl.places import cache_folder
 from hdl.registers.map import (
     FIELDS,
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from bridge.links.pynq.driver import DecoderBoard
 
 SIMULATED = "simulated"
+SIMULATED_OPTIONS = ("board", "server")
 BOARD_FILE = Path("/proc/device-tree/chosen/pynq_board")
 SIMULATOR_FILE = "/etc/qtwin-simulator"
 USER_CORE = "user"
@@ -51,21 +56,42 @@ class BoardChoice:
 
     address: of a board that runs PYNQ.remote; None for the one in PYNQ_REMOTE_DEVICES, or else the board that this
     program runs on. overlay: the .bit file, None for the one in the decoder's folder. simulator: of a simulated board
-    to start, None to start none.
+    to start, None to start none. board, server: which board that is, and the version that it speaks as.
     """
 
     address: str | None = None
     overlay: Path | None = None
     simulator: str | None = None
+    board: str = DEFAULT_BOARD
+    server: str = SERVERS[0]
 
 
 def parse_choice(argument: str) -> BoardChoice:
-    """The board that the argument of `pynq:ARGUMENT` names: ADDRESS[,OVERLAY.bit] or simulated[:SIMULATOR]."""
-    kind, _, simulator = argument.partition(":")
+    """The board that the argument of `pynq:ARGUMENT` names.
+
+    It is ADDRESS[,OVERLAY.bit], or simulated[:SIMULATOR][,board=NAME][,server=VERSION].
+
+    Raises:
+        LinkOpenError: an option that there is not.
+    """
+    head, _, rest = argument.partition(",")
+    kind, _, simulator = head.partition(":")
     if kind == SIMULATED:
-        return BoardChoice(simulator=simulator or "verilated")
-    address, _, overlay = argument.partition(",")
-    return BoardChoice(address=address or None, overlay=Path(overlay).expanduser() if overlay else None)
+        return replace(BoardChoice(simulator=simulator or SIMULATORS[0]), **_simulated_options(rest))
+    return BoardChoice(address=head or None, overlay=Path(rest).expanduser() if rest else None)
+
+
+def _simulated_options(text: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for part in text.split(",") if text else ():
+        name, _, value = part.partition("=")
+        if name not in SIMULATED_OPTIONS or not value or name in options:
+            raise LinkOpenError(
+                f"pynq:{SIMULATED}: {part!r} is not for it; write each of board=NAME and server=VERSION once at most, "
+                f"for example pynq:{SIMULATED},board=kv260{did_you_mean(name, SIMULATED_OPTIONS)}"
+            )
+        options[name] = value
+    return options
 
 
 def check_choice(choice: BoardChoice) -> None:
@@ -74,11 +100,13 @@ def check_choice(choice: BoardChoice) -> None:
     Raises:
         LinkOpenError: with the remedy.
     """
-    if choice.simulator is not None and choice.simulator not in SIMULATORS:
-        raise LinkOpenError(
-            f"there is no simulator {choice.simulator!r}: expected one of {', '.join(SIMULATORS)}"
-            f"{did_you_mean(choice.simulator, SIMULATORS)}"
-        )
+    if choice.simulator is not None:
+        _check_one_of("simulator", choice.simulator, SIMULATORS)
+        _check_one_of("server", choice.server, SERVERS)
+        try:
+            find_board(choice.board)
+        except BoardError as error:
+            raise LinkOpenError(f"{error}{did_you_mean(choice.board, boards())}") from error
     if choice.overlay is not None and not choice.overlay.is_file():
         raise LinkOpenError(f"there is no file {choice.overlay}; name the .bit file of an overlay (docs/pynq.md)")
     address = choice.address
@@ -91,6 +119,13 @@ def check_choice(choice: BoardChoice) -> None:
             f"there is no board {address!r}: its address is not known here ({reason_of(error)}); write its IP address, "
             "or pynq:simulated for a simulated one"
         ) from error
+
+
+def _check_one_of(what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise LinkOpenError(
+            f"there is no {what} {name!r}: expected one of {', '.join(known)}{did_you_mean(name, known)}"
+        )
 
 
 class PynqLink:
@@ -133,7 +168,7 @@ class PynqLink:
         board = self._opened()
         self._check_address(address, writing=False)
         with self._register_errors(address):
-            return int(board.decoder.read(address))
+            return board.read_register(address)
 
     def write_register(self, address: int, value: int) -> None:
         """See `Link.write_register`."""
@@ -175,7 +210,7 @@ class PynqLink:
         if choice.simulator is not None:
             self.child = ChildBoard(
                 self._decoder.manifest_file,
-                choice.simulator,
+                ["--simulator", choice.simulator, "--board", choice.board, "--server", choice.server],
                 idle_cycles=deadlines.idle_cycles,
                 deadline_s=deadlines.open_s,
             )
@@ -204,7 +239,7 @@ class PynqLink:
         from bridge.links.pynq.driver import DecoderBoard
 
         with self._pynq_state():
-            forget_last_board(pynq, remote=hasattr(self._device, "disconnect"))
+            forget_last_board(remote=hasattr(self._device, "disconnect"))
             return DecoderBoard(pynq.Overlay(str(overlay.resolve()), device=self._device))
 
     def _check_identity(self, overlay: Path) -> None:
@@ -228,7 +263,7 @@ class PynqLink:
             )
 
     def _simulator(self, board_name: str) -> str | None:
-        if board_name != SIMULATED_BOARD_NAME:
+        if not board_name.endswith(SIMULATED_SUFFIX):
             return None
         with self._board_errors("asking for its simulator"):
             return str(self._device.read_file(SIMULATOR_FILE).decode())
@@ -266,11 +301,14 @@ class PynqLink:
 
     @contextmanager
     def _pynq_state(self) -> Iterator[None]:
-        """While pynq reads or writes what it keeps of the last overlay, in files that all its processes share."""
+        """While pynq reads or writes what it keeps of the last overlay, in files that all its processes share.
+
+        In this process it keeps one board and its clocks; with several, they have to be this link's meanwhile.
+        """
         lock = cache_folder() / "pynq.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(lock, timeout=self._deadlines.open_s), without_known_warnings():
+            with FileLock(lock, timeout=self._deadlines.open_s), without_known_warnings(), active(self._device):
                 yield
         except Timeout as error:
             raise LinkOpenError(f"another process has been opening an overlay for too long ({lock}); end it") from error
@@ -318,8 +356,8 @@ def _check_overlay(bitstream: Path, board_name: str) -> None:
         return
     remedy = (
         "start that board with this decoder: qtwin board --pynq --decoder FOLDER"
-        if board_name == SIMULATED_BOARD_NAME
-        else f"build the overlay (docs/pynq.md): vivado -mode batch -source {PROJECT_FOLDER}/build.tcl"
+        if board_name.endswith(SIMULATED_SUFFIX)
+        else f"build the overlay (docs/pynq.md): vivado -mode batch -source {overlay_folder(board_name)}/build.tcl"
     )
     raise LinkOpenError(
         f"the board is a {board_name}, but there is no {' and no '.join(missing)}; {remedy}, "

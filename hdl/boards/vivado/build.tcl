@@ -2,7 +2,7 @@
 #
 #     vivado -mode batch -source build.tcl
 #
-# settings.tcl, written with the project, holds everything that depends on the decoder. The steps: package the RTL as
+# settings.tcl, written with the project, holds everything that depends on the decoder and on the board. The steps: package the RTL as
 # an IP with its register map; a block design of processing system, AXI DMA in simple mode and decoder; a bitstream.
 
 set here [file dirname [file normalize [info script]]]
@@ -66,10 +66,10 @@ proc describe_registers {core} {
 # ---- the block design
 
 proc create_design {} {
-    global work ip_folder part overlay
+    global work ip_folder part board_part overlay
     create_project -force $overlay [file join $work project] -part $part
     # With the board's files installed, DDR and pins are preset. Without them PYNQ's boot image has set both already.
-    set boards [get_board_parts -quiet *pynq-z2*]
+    set boards [get_board_parts -quiet -latest_file_version $board_part]
     if {[llength $boards] > 0} {
         set_property board_part [lindex $boards end] [current_project]
     }
@@ -84,18 +84,26 @@ proc create_design {} {
     save_bd_design
 }
 
+# The version of a block in this Vivado's catalogue, where the settings name none.
+proc in_catalogue {vlnv} {
+    global part
+    if {[llength [split $vlnv :]] == 4} {
+        return $vlnv
+    }
+    set found [lsort -dictionary [get_ipdefs -all $vlnv:*]]
+    if {[llength $found] == 0} {
+        error "this Vivado has no $vlnv; install it with the devices of which $part is one"
+    }
+    return [lindex $found end]
+}
+
 proc create_cells {has_board} {
-    global clock_mhz vlnv decoder_cell dma_vlnv dma_cell dma_length_bits
-    set ps [create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 processing_system7_0]
-    apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config [list \
-        make_external "FIXED_IO, DDR" apply_board_preset [expr {$has_board ? 1 : 0}] \
-        Master Disable Slave Disable] $ps
-    set_property -dict [list \
-        CONFIG.PCW_USE_M_AXI_GP0 1 \
-        CONFIG.PCW_USE_S_AXI_HP0 1 \
-        CONFIG.PCW_EN_CLK0_PORT 1 \
-        CONFIG.PCW_EN_RST0_PORT 1 \
-        CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz] $ps
+    global vlnv decoder_cell dma_vlnv dma_cell dma_length_bits dma_bits stream_bits
+    global ps_vlnv ps_kind ps_cell ps_automation ps_settings
+    set ps [create_bd_cell -type ip -vlnv [in_catalogue $ps_vlnv] $ps_cell]
+    apply_bd_automation -rule xilinx.com:bd_rule:$ps_kind -config [concat \
+        $ps_automation apply_board_preset [expr {$has_board ? 1 : 0}]] $ps
+    set_property -dict $ps_settings $ps
     check_clock $ps
     create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 reset_0
     set dma [create_bd_cell -type ip -vlnv $dma_vlnv $dma_cell]
@@ -104,9 +112,10 @@ proc create_cells {has_board} {
         CONFIG.c_sg_length_width $dma_length_bits \
         CONFIG.c_include_mm2s_dre 0 \
         CONFIG.c_include_s2mm_dre 0 \
-        CONFIG.c_m_axi_mm2s_data_width 32 \
-        CONFIG.c_m_axis_mm2s_tdata_width 32 \
-        CONFIG.c_m_axi_s2mm_data_width 32] $dma
+        CONFIG.c_addr_width 32 \
+        CONFIG.c_m_axi_mm2s_data_width $dma_bits \
+        CONFIG.c_m_axis_mm2s_tdata_width $stream_bits \
+        CONFIG.c_m_axi_s2mm_data_width $dma_bits] $dma
     create_bd_cell -type ip -vlnv $vlnv $decoder_cell
     set control [create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 control]
     set_property -dict [list CONFIG.NUM_SI 1 CONFIG.NUM_MI 2] $control
@@ -116,42 +125,39 @@ proc create_cells {has_board} {
 
 # Latencies in ns are computed with the manifest's clock: a clock that the PLL cannot make is refused, not rounded.
 proc check_clock {ps} {
-    global clock_mhz
-    set actual [get_property CONFIG.PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ $ps]
-    if {abs($actual - $clock_mhz) > 0.001 * $clock_mhz} {
+    global clock_mhz clock_tolerance ps_actual_clock
+    set actual [get_property CONFIG.$ps_actual_clock $ps]
+    if {abs($actual - $clock_mhz) > $clock_tolerance * $clock_mhz} {
         error "the processing system makes $actual MHz, not the $clock_mhz MHz of the decoder's manifest;\
             compile the decoder with --clock-mhz $actual"
     }
 }
 
 proc connect_clocks_and_resets {} {
-    global decoder_cell dma_cell
-    set clocked {
-        processing_system7_0/M_AXI_GP0_ACLK processing_system7_0/S_AXI_HP0_ACLK reset_0/slowest_sync_clk
-        control/aclk memory/aclk
-    }
-    lappend clocked $decoder_cell/clk_i
+    global decoder_cell dma_cell ps_cell ps_clock ps_reset ps_control_clock ps_memory_clock
+    set clocked [list $ps_cell/$ps_control_clock $ps_cell/$ps_memory_clock reset_0/slowest_sync_clk \
+        control/aclk memory/aclk $decoder_cell/clk_i]
     foreach pin {s_axi_lite_aclk m_axi_mm2s_aclk m_axi_s2mm_aclk} {
         lappend clocked $dma_cell/$pin
     }
     foreach pin $clocked {
-        connect_bd_net [get_bd_pins processing_system7_0/FCLK_CLK0] [get_bd_pins $pin]
+        connect_bd_net [get_bd_pins $ps_cell/$ps_clock] [get_bd_pins $pin]
     }
-    connect_bd_net [get_bd_pins processing_system7_0/FCLK_RESET0_N] [get_bd_pins reset_0/ext_reset_in]
+    connect_bd_net [get_bd_pins $ps_cell/$ps_reset] [get_bd_pins reset_0/ext_reset_in]
     foreach pin [list $decoder_cell/rst_ni $dma_cell/axi_resetn control/aresetn memory/aresetn] {
         connect_bd_net [get_bd_pins reset_0/peripheral_aresetn] [get_bd_pins $pin]
     }
 }
 
 proc connect_buses {} {
-    global decoder_cell dma_cell
+    global decoder_cell dma_cell ps_cell ps_control_bus ps_memory_bus
     foreach {from to} [list \
-        processing_system7_0/M_AXI_GP0 control/S00_AXI \
+        $ps_cell/$ps_control_bus control/S00_AXI \
         control/M00_AXI $dma_cell/S_AXI_LITE \
         control/M01_AXI $decoder_cell/s_axil \
         $dma_cell/M_AXI_MM2S memory/S00_AXI \
         $dma_cell/M_AXI_S2MM memory/S01_AXI \
-        memory/M00_AXI processing_system7_0/S_AXI_HP0 \
+        memory/M00_AXI $ps_cell/$ps_memory_bus \
         $dma_cell/M_AXIS_MM2S $decoder_cell/s_axis \
         $decoder_cell/m_axis $dma_cell/S_AXIS_S2MM] {
         connect_bd_intf_net [get_bd_intf_pins $from] [get_bd_intf_pins $to]
@@ -159,15 +165,15 @@ proc connect_buses {} {
 }
 
 proc assign_addresses {} {
-    global decoder_cell decoder_base decoder_bytes dma_cell dma_base dma_bytes
-    set space [get_bd_addr_spaces processing_system7_0/Data]
+    global decoder_cell decoder_base decoder_bytes dma_cell dma_base dma_bytes ps_cell ps_memory_segment
+    set space [get_bd_addr_spaces $ps_cell/Data]
     assign_bd_address -offset $dma_base -range $dma_bytes -target_address_space $space \
         [get_bd_addr_segs $dma_cell/S_AXI_LITE/Reg]
     assign_bd_address -offset $decoder_base -range $decoder_bytes -target_address_space $space \
         [get_bd_addr_segs $decoder_cell/s_axil/*]
     foreach side {Data_MM2S Data_S2MM} {
         assign_bd_address -target_address_space [get_bd_addr_spaces $dma_cell/$side] \
-            [get_bd_addr_segs processing_system7_0/S_AXI_HP0/HP0_DDR_LOWOCM]
+            [get_bd_addr_segs $ps_cell/$ps_memory_segment]
     }
 }
 
@@ -211,12 +217,18 @@ proc collect_overlay {} {
 # pynq 4.0.0 looks for the achieved clock under the name that it has on UltraScale+, and cannot do without it: on a
 # Zynq-7000 the handoff has no such parameter, so it is added to the processing system's.
 proc write_handoff {from to clock_mhz} {
+    global ps_kind clock_parameter
     set file [open $from r]
     set text [read $file]
     close $file
-    set added "<PARAMETER NAME=\"PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ\" VALUE=\"$clock_mhz\"/>"
-    if {![regexp -indices {MODTYPE="processing_system7".*?<PARAMETERS>} $text place]} {
-        error "$from names no processing_system7 with parameters"
+    set added "<PARAMETER NAME=\"$clock_parameter\" VALUE=\"$clock_mhz\"/>"
+    set start {}
+    append start {MODTYPE="} $ps_kind {".*?<PARAMETERS>}
+    if {![regexp -indices $start $text place]} {
+        error "$from names no $ps_kind with parameters"
+    }
+    if {[string first "\"$clock_parameter\"" $text] >= 0} {
+        set added ""
     }
     set end [lindex $place 1]
     set file [open $to w]
