@@ -94,7 +94,7 @@ def _faults_of(argument: str) -> tuple[FaultOptions, str, str]:
 
 
 def _pynq(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
-    from bridge.links.pynq import PynqLink
+    from bridge.links.pynq.link import PynqLink
 
     del problem
     return PynqLink(_rtl(decoder), argument, deadlines)
