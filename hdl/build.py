@@ -43,6 +43,10 @@ COMPLAINT = re.compile(
     re.IGNORECASE,
 )
 """How the tools begin to say what is wrong."""
+UNKNOWN_PARAMETER = re.compile(
+    r"Parameter not found: '(\w+)'|"
+    r"(?:warning: parameter|Parameters from the command line were not found in the design:) (\w+)"
+)
 OLDEST_VERILATOR = (5, 36)
 VERILATOR_TOOLS = ("make", "g++", "perl")
 PROGRAMS = {"icarus": "iverilog", "ghdl": "ghdl", "nvc": "nvc"}
@@ -299,6 +303,14 @@ def first_errors(output: str, lines: int = ERROR_LINES) -> str:
     found = [line.rstrip() for line in output.strip().splitlines() if line.strip()]
     start = next((index for index, line in enumerate(found) if COMPLAINT.search(line)), 0)
     return "\n".join(found[start : start + lines])
+
+
+def unknown_parameter(output: str, what: str) -> BuildError | None:
+    """The error where a tool says that the top has no such parameter, which Icarus does without failing."""
+    found = UNKNOWN_PARAMETER.search(output)
+    if found is None:
+        return None
+    return BuildError(f"{what} has no parameter {found[1] or found[2]}; correct `parameters` in its decoder.yaml")
 
 
 def require_simulator(simulator: str) -> None:

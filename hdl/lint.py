@@ -1,23 +1,34 @@
 """`python -m hdl.lint`: Verilator's lint over all RTL and a compiled decoder of each kind, every warning an error."""
 
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hdl.boards.board import Board, Clock, boards, find_board
 from hdl.boards.vivado.design import TOP as PYNQ_TOP
 from hdl.boards.vivado.project import WRAPPER as PYNQ_WRAPPER
-from hdl.build import verilator_environment
+from hdl.build import first_errors, verilator_environment
 from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.samples import sample_decoders
 from hdl.compile.stream_wrapper import ADAPTER
-from hdl.errors import HdlError
+from hdl.design import Design, verilator_arguments
+from hdl.errors import BuildError, HdlError
+from hdl.places import cache_folder
 from hdl.synth.toolbox import yosys_share
 
 TIMEOUT_S = 300.0
+TELLING = (
+    "SELRANGE", "WIDTHTRUNC", "WIDTHEXPAND", "WIDTHCONCAT", "PINMISSING", "UNDRIVEN", "MULTIDRIVEN", "LATCH",
+    "UNOPTFLAT", "CASEINCOMPLETE", "IMPLICIT", "ALWCOMBORDER", "COMBDLY", "BLKSEQ", "BLKANDNBLK", "INITIALDLY",
+)  # fmt: skip
+"""Verilator's warnings that may mean a wrong number, or another one in hardware than in simulation."""
+WARNING = re.compile(r"%Warning-(\w+): (.*?):(\d+):\d+: ")
+ADVICE = re.compile(r"For warning description|Use \"/\* verilator|^%Warning-\w+: .*Logical operator")
 WAIVERS = Path(__file__).parent / "lint.vlt"
 CELLS = {"ecp5": "ecp5/cells_bb.v", "ice40": "ice40/cells_sim.v"}
 """Ports of a family's hard cells, in Yosys's share folder."""
@@ -47,6 +58,54 @@ def lint_top(top: str, sources: Sequence[Path], arguments: Sequence[str] = ()) -
         timeout=TIMEOUT_S,
     )
     return done.stderr.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class DesignWarning:
+    """What Verilator says of a line. code: Verilator's name of it, such as SELRANGE; text: all of its lines."""
+
+    code: str
+    file: Path
+    line: int
+    text: str
+
+
+def design_warnings(design: Design) -> list[DesignWarning]:
+    """What in a user's own files may mean a wrong number; our own files, and those of the build cache, are left out.
+
+    Raises:
+        ToolMissingError: no Verilator. BuildError: the RTL does not compile.
+    """
+    command = ["verilator", "--lint-only", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+    command += [f"-Wwarn-{code}" for code in TELLING]
+    command += [*verilator_arguments(design), "--top-module", design.top, *map(str, design.of("verilog"))]
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(verilator_environment()),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"Verilator took longer than {TIMEOUT_S:.0f} s to look at {design.name}") from error
+    if done.returncode != 0:
+        raise BuildError(f"{design.name} does not compile (verilator):\n{first_errors(done.stderr)}")
+    ours = (RTL_FOLDER.parent, cache_folder())
+    found: dict[DesignWarning, None] = {}
+    for part in re.split(r"^(?=%)", done.stderr, flags=re.MULTILINE):
+        match = WARNING.match(part)
+        if match and not any(Path(match[2]).is_relative_to(folder) for folder in ours):
+            found[DesignWarning(match[1], Path(match[2]), int(match[3]), _plain_text(part))] = None
+    return list(found)
+
+
+def _plain_text(part: str) -> str:
+    """A warning without Verilator's advice on how to silence it."""
+    lines = [line.rstrip() for line in part.splitlines() if not ADVICE.search(line)]
+    return "\n".join(filter(None, lines))
 
 
 def lint_board(board: Board, clock: Clock, decoder: Sequence[Path]) -> str:

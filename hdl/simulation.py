@@ -1,7 +1,6 @@
 """Builds RTL for a cocotb simulator, once per content, and runs the cocotb tests of a built simulation."""
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,14 @@ import cocotb_tools.config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import VHDL, Ghdl, Icarus, Nvc, Runner, Verilator, VerilatorControlFile, Verilog
 
-from hdl.build import cached_build, cocotb_environment, first_errors, require_simulator, simulator_version
+from hdl.build import (
+    cached_build,
+    cocotb_environment,
+    first_errors,
+    require_simulator,
+    simulator_version,
+    unknown_parameter,
+)
 from hdl.design import Design, Language, Source, beyond_key, language_of, literal, read_by_icarus, read_by_verilator
 from hdl.errors import BuildError, SimulationError
 from hdl.places import plain_path
@@ -37,8 +43,7 @@ WHO_TAKES = {
     "vhdl": "use cocotb:ghdl or cocotb:nvc",
     "c": "use verilated or cocotb:verilator",
 }
-UNKNOWN_PARAMETER = re.compile(r"warning: parameter (\S+) not found in (\S+?)\.?$", re.MULTILINE)
-"""What Icarus says, and goes on."""
+
 TIMESCALE = ("1ns", "1ps")
 EMPTY_TOP = "empty"
 EMPTY_MODULE = f"module {EMPTY_TOP}(input logic clk_i); endmodule\n"
@@ -167,11 +172,11 @@ class _Tools:
                 )
         except (SystemExit, RuntimeError, ValueError) as error:
             output = log.read_text(errors="replace") if log.exists() else ""
-            raise BuildError(
+            raise unknown_parameter(output, design.name) or BuildError(
                 f"{design.name} does not compile in {self.simulator}:\n{first_errors(output or str(error))}"
             ) from error
-        if unknown := UNKNOWN_PARAMETER.search(log.read_text(errors="replace")):
-            raise BuildError(f"{design.name}: {unknown[2]} has no parameter {unknown[1]}; correct `parameters`")
+        if (unknown := unknown_parameter(log.read_text(errors="replace"), design.name)) is not None:
+            raise unknown
         if self.simulator == "verilator":
             return read_by_verilator(folder, folder)
         return read_by_icarus(folder / READ_LIST, folder) if self.simulator == "icarus" else []

@@ -1,6 +1,7 @@
 """Host side of the cocotb link: starts the simulation process and talks to it over a Unix socket."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,9 +24,12 @@ from hdl.build import simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from hdl.places import plain_temporary_folder
+from hdl.simulation import SIMULATORS
 
-SIMULATORS = ("icarus", "verilator")
 SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
+SECOND_CLOCK_VARIABLE = "QTWIN_LINK_SECOND_CLOCK"
+FILE_FAULT = re.compile(r"^.*\$readmem.*(?:[Uu]nable to open|not found|[Ee]rror|[Ss]yntax|beyond).*$", re.MULTILINE)
+"""What Icarus and Verilator print about a data file, and go on."""
 START_POLL_S = 0.2
 CLOSE_S = 10.0
 LOG_LINES = 12
@@ -35,7 +39,7 @@ def check_simulator(name: str) -> None:
     """Raises LinkOpenError for a simulator that is none of `SIMULATORS`."""
     if name not in SIMULATORS:
         raise LinkOpenError(
-            f"there is no cocotb simulator {name!r} here; expected {' or '.join(SIMULATORS)}"
+            f"there is no cocotb simulator {name!r} here; expected {', '.join(SIMULATORS)}"
             f"{did_you_mean(name, SIMULATORS)}"
         )
 
@@ -62,13 +66,21 @@ class CocotbLink:
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
         self._folder = Path(tempfile.mkdtemp(prefix="qtwin-cocotb-", dir=place))
+        self._decoder.design.put_files(self._folder)
         address = str(self._folder / "link")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
             listener.listen(1)
-            self._start(build_folder, {**os.environ, SOCKET_VARIABLE: address})
+            second = "".join(f"{name}={ratio}" for name, ratio in self._decoder.manifest.clocks.items())
+            self._start(build_folder, {**os.environ, SOCKET_VARIABLE: address, SECOND_CLOCK_VARIABLE: second})
             self._connection = self._accept(listener)
         self._reply("starting", self._deadlines.open_s)
+        if fault := FILE_FAULT.search(self._log()):
+            self.abort()
+            raise LinkOpenError(
+                f"the decoder {self._decoder.manifest.name} cannot be simulated: {fault[0].strip()}\n"
+                "A file that the RTL reads has to be named in `files` of decoder.yaml, as the RTL names it"
+            )
         return LinkInfo(link="cocotb", simulator=version, clocked=True)
 
     def exchange(self, words: Words, num_answers: int) -> Words:
@@ -173,7 +185,7 @@ class CocotbLink:
         assert self._connection is not None
         try:
             self._connection.settimeout(deadline_s)
-            return wire.receive(self._connection)
+            reply = wire.receive(self._connection)
         except TimeoutError as error:
             raise DecoderSilentError(
                 f"the {self._simulator} simulation did not answer {what} within {deadline_s:g} s; "
@@ -181,15 +193,22 @@ class CocotbLink:
             ) from error
         except (EOFError, OSError) as error:
             raise self._lost(what) from error
+        if reply.code == Result.UNKNOWN:
+            ports = [name for index, name in enumerate(wire.PORTS) if reply.first >> index & 1]
+            raise LinkError(
+                f"X in {' and '.join(ports)} of the decoder {self._decoder.manifest.name}, neither 0 nor 1, in clock "
+                f"cycle {reply.second}: a register that nothing sets before it is used, or an input that is not driven"
+            )
+        return reply
 
     def _lost(self, what: str) -> LinkLostError:
         return LinkLostError(f"the {self._simulator} simulation ended during {what}:\n{self._log_end()}")
 
     def _log_end(self) -> str:
-        if self._folder is None:
-            return "(no log)"
-        lines = (self._folder / "log").read_text(errors="replace").splitlines()
-        return "\n".join(lines[-LOG_LINES:]) or "(the log is empty)"
+        return "\n".join(self._log().splitlines()[-LOG_LINES:]) or "(the log is empty)"
+
+    def _log(self) -> str:
+        return "" if self._folder is None else (self._folder / "log").read_text(errors="replace")
 
     def _check(self, reply: Frame, address: int) -> None:
         if reply.code == Result.REFUSED:

@@ -3,20 +3,24 @@
 While the host thinks, simulated time stands still: results do not depend on when or how often the host asks.
 """
 
+import itertools
 import os
 import socket
 from collections.abc import Coroutine
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, SimTimeoutError, with_timeout
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, SimTimeoutError, Timer, with_timeout
+from cocotb.utils import get_sim_time
 
 from bridge.links.cosim import wire
 from bridge.links.cosim.wire import Ended, Operation, Result
 from qds1 import Kind, split_header
 
 SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
+SECOND_CLOCK_VARIABLE = "QTWIN_LINK_SECOND_CLOCK"
 CLOCK_PERIOD_NS = 10
 RESET_CYCLES = 8
 REGISTER_LIMIT_NS = 100_000
@@ -28,7 +32,11 @@ async def serve_decoder(dut: Any) -> None:
     """Serve one host until it finishes or its end of the socket closes."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[SOCKET_VARIABLE])
-        Clock(dut.clk_i, CLOCK_PERIOD_NS, unit="ns").start()
+        second = os.environ.get(SECOND_CLOCK_VARIABLE)
+        if second:
+            cocotb.start_soon(two_clocks(dut, second))
+        else:
+            Clock(dut.clk_i, CLOCK_PERIOD_NS, unit="ns").start()
         decoder = SimulatedDecoder(dut)
         await decoder.reset()
         wire.send(connection, Result.DONE)
@@ -39,7 +47,29 @@ async def serve_decoder(dut: Any) -> None:
                 return
             if frame.code == Operation.FINISH:
                 return
-            await _serve(decoder, connection, frame)
+            try:
+                await _serve(decoder, connection, frame)
+            except ValueError:  # cocotb makes no number of an X
+                unknown = decoder.unknown_ports()
+                if not unknown:
+                    raise
+                cycle = round(get_sim_time("ns") / CLOCK_PERIOD_NS)
+                wire.send(connection, Result.UNKNOWN, unknown, cycle)
+
+
+async def two_clocks(dut: Any, second: str) -> None:
+    """Drive clk_i and a second clock, "port=ratio", in the steps of bridge/links/verilated/harness.cpp."""
+    name, _, text = second.partition("=")
+    ratio, port = Fraction(text), getattr(dut, name)
+    step = Timer(CLOCK_PERIOD_NS, "ns")
+    num_steps = 2 * ratio.numerator * ratio.denominator
+    for index in itertools.cycle(range(num_steps)):
+        # both are written in one step of time, so that edges that coincide happen at once
+        if index % ratio.numerator == 0:
+            dut.clk_i.value = index // ratio.numerator % 2 == 0
+        if index % ratio.denominator == 0:
+            port.value = index // ratio.denominator % 2 == 0
+        await step
 
 
 async def _serve(decoder: "SimulatedDecoder", connection: socket.socket, frame: wire.Frame) -> None:
@@ -93,6 +123,14 @@ class SimulatedDecoder:
         dut.rst_ni.value = 1
         await FallingEdge(dut.clk_i)
         await self._rising
+
+    def unknown_ports(self) -> int:
+        """Which of `wire.PORTS` are neither 0 nor 1, as bits; data counts where it is said to be valid."""
+        unknown = 0
+        for index, name in enumerate(wire.PORTS):
+            if not getattr(self._dut, name).value.is_resolvable:
+                unknown |= 1 << index
+        return unknown
 
     async def exchange(self, words: list[int], num_answers: int, idle_limit: int) -> tuple[int, int, list[int]]:
         """Send words and collect answers; returns (answers, words taken, words received)."""

@@ -36,6 +36,12 @@ class Result(IntEnum):
     """EXCHANGE: first = answers that came, second = words that were taken."""
     REFUSED = 2
     """A register access: first = AXI response, or NO_RESPONSE."""
+    UNKNOWN = 3
+    """A port was neither 0 nor 1: first = which of `PORTS`, as bits; second = clock cycle."""
+
+
+PORTS = ("s_axis_tready", "m_axis_tvalid", "m_axis_tdata", "m_axis_tlast")
+"""Outputs of a decoder's streams."""
 
 
 class Ended(IntFlag):

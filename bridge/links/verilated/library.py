@@ -14,6 +14,7 @@ from hdl.build import (
     cached_build,
     first_errors,
     simulator_version,
+    unknown_parameter,
     verilator_environment,
 )
 from hdl.design import Design, beyond_key, read_by_compiler, read_by_verilator, verilator_arguments
@@ -188,8 +189,9 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], w
     except subprocess.TimeoutExpired as error:
         raise BuildError(f"building {what} took longer than {BUILD_TIMEOUT_S:.0f} s: {command[0]}") from error
     if done.returncode != 0:
-        raise BuildError(
-            f"{what} does not compile ({command[0]} exit {done.returncode}):\n{first_errors(done.stderr + done.stdout)}"
+        output = done.stderr + done.stdout
+        raise unknown_parameter(output, what) or BuildError(
+            f"{what} does not compile ({command[0]} exit {done.returncode}):\n{first_errors(output)}"
         )
 
 
