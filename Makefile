@@ -68,6 +68,7 @@ lock: setup
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist scripts/board_driver
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
