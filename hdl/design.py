@@ -124,6 +124,15 @@ def literal(value: int | float | str) -> str:
     return str(value) if -(2**31) <= value < 2**31 else f"{'-' if value < 0 else ''}64'sd{abs(value)}"
 
 
+def vhdl_literal(value: int | float | str) -> str:
+    """A generic's value as VHDL text."""
+    if isinstance(value, str):
+        if SIZED_LITERAL.fullmatch(value):
+            raise BuildError(f"{value} is a number of Verilog; give a generic of VHDL a plain one, or 0x...")
+        return '"' + value.replace('"', '""') + '"'
+    return repr(value) if isinstance(value, int) else f"{value:.17g}" if "." in f"{value:.17g}" else f"{value:.1f}"
+
+
 def read_by_verilator(objects: Path, cwd: Path) -> list[Path]:
     """The files that Verilator read for what it wrote into `objects`, its own left out."""
     (listing,) = objects.glob("*__verFiles.dat")
@@ -167,7 +176,8 @@ def beyond_key(design: Design, read: Iterable[Path]) -> list[Path]:
 
 def _in_order(paths: list[Path], language: Language) -> list[Path]:
     """The sources as they are, but each behind those whose packages (or entities) it uses."""
-    texts = {path: _code(path, language) for path in paths}
+    code = verilog_code if language == "verilog" else vhdl_code
+    texts = {path: code(path) for path in paths}
     declared, used = (PACKAGE, PACKAGE_USE) if language == "verilog" else (VHDL_UNIT, VHDL_USE)
     home = {name: path for path in reversed(paths) for name in declared.findall(texts[path])}
     needs = {
@@ -193,10 +203,18 @@ def _in_order(paths: list[Path], language: Language) -> list[Path]:
     return list(ordered)
 
 
-def _code(path: Path, language: Language) -> str:
-    """Text without comments and strings; VHDL in small letters."""
+def vhdl_code(path: Path) -> str:
+    """Text without comments, in small letters; raises BuildError."""
+    return VHDL_COMMENT.sub(" ", _text(path)).lower()
+
+
+def verilog_code(path: Path) -> str:
+    """Text without comments and strings; raises BuildError."""
+    return COMMENT.sub(" ", _text(path))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BuildError(f"cannot read {path}: {error.strerror}") from error
-    return COMMENT.sub(" ", text) if language == "verilog" else VHDL_COMMENT.sub(" ", text).lower()

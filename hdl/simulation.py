@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cocotb_tools.config
 from cocotb_tools.check_results import get_results
@@ -29,7 +29,7 @@ from hdl.places import plain_path
 BUILD_LOG = "build.log"
 PUBLIC_PORTS = "ports.vlt"
 READ_LIST = "read.txt"
-VHDL_STANDARD = "--std=2008"
+VHDL_STANDARD = {"ghdl": "--std=08", "nvc": "--std=2008"}
 SIMULATORS: Mapping[str, tuple[Language, ...]] = {
     "verilator": ("verilog", "c"),
     "icarus": ("verilog",),
@@ -118,6 +118,11 @@ def build_design(
     return cached_build(key, build, design.search_dirs)
 
 
+def language_for(simulator: str) -> Literal["verilog", "vhdl"]:
+    """The language of the RTL that a simulator takes; Verilog for one that is not known."""
+    return "vhdl" if "vhdl" in SIMULATORS.get(simulator, ()) else "verilog"
+
+
 def _check_languages(simulator: str, design: Design) -> None:
     takes = SIMULATORS[simulator]
     for source in design.sources:
@@ -154,10 +159,15 @@ class _Tools:
         is_verilog = language == "verilog"
         tag = Verilog if is_verilog else VHDL
         arguments = [*self.flags, *self._arguments(design, folder)]
+        sources = {path: path for path in design.of(language)}
+        if not is_verilog:  # a library of VHDL refers to its sources, which may be gone when it is used again
+            sources = {path: folder / f"{index:03d}_{path.name}" for index, path in enumerate(sources)}
+            for path, copy in sources.items():
+                shutil.copyfile(path, copy)
         try:
             with _environment(environment):
                 _runner(self.simulator).build(
-                    sources=[*map(VerilatorControlFile, control), *(tag(path) for path in design.of(language))],
+                    sources=[*map(VerilatorControlFile, control), *(tag(path) for path in sources.values())],
                     hdl_toplevel=design.top,
                     includes=list(design.search_dirs) if is_verilog else [],
                     defines={name: "" if text is None else text for name, text in design.defines.items()}
@@ -172,6 +182,8 @@ class _Tools:
                 )
         except (SystemExit, RuntimeError, ValueError) as error:
             output = log.read_text(errors="replace") if log.exists() else ""
+            for path, copy in sources.items():
+                output = output.replace(str(copy), str(path))
             raise unknown_parameter(output, design.name) or BuildError(
                 f"{design.name} does not compile in {self.simulator}:\n{first_errors(output or str(error))}"
             ) from error
@@ -188,7 +200,7 @@ class _Tools:
             return ["-grelative-include", *beside, "-Y.sv", "-Y.v", f"-Mall={folder / READ_LIST}"]
         if self.simulator == "verilator":
             return ["--relative-includes", "--no-timing", "-Werror-MODDUP", *map(str, design.of("c"))]
-        return [VHDL_STANDARD]
+        return [VHDL_STANDARD[self.simulator]]
 
     def build_runtime(self, folder: Path) -> None:
         """Build a module without contents."""
@@ -236,7 +248,7 @@ def run_simulation(
                 parameters=parameters or {},
                 seed=seed,
                 extra_env=variables or {},
-                test_args=[VHDL_STANDARD] if simulator == "ghdl" else [],
+                test_args=[VHDL_STANDARD["ghdl"], f"--workdir={build_folder}"] if simulator == "ghdl" else [],
                 timescale=None if simulator == "nvc" else TIMESCALE,
                 log_file=log_file,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -44,9 +44,11 @@ def _verilated(argument: str, decoder: Decoder, problem: DecodingProblem, deadli
 
 def _cocotb(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
     from bridge.links.cosim import CocotbLink
+    from hdl.simulation import language_for
 
     del problem
-    return CocotbLink(_rtl(decoder), argument or "verilator", deadlines)
+    simulator = argument or "verilator"
+    return CocotbLink(_rtl(decoder, language_for(simulator)), simulator, deadlines)
 
 
 def _uart(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: Deadlines) -> Link:
@@ -214,9 +216,13 @@ def _adapted(link: Link, scheme: str, decoder: Decoder, problem: DecodingProblem
     return AdaptedLink(link, folder, problem)
 
 
-def _rtl(decoder: Decoder) -> DecoderFolder:
+def _rtl(decoder: Decoder, language: Literal["verilog", "vhdl"] = "verilog") -> DecoderFolder:
     if decoder.folder is None:
         raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to simulate; use --link software")
     from hdl.compile.stream_wrapper import with_qds1_ports
+    from hdl.errors import HdlError
 
-    return with_qds1_ports(decoder.folder)
+    try:
+        return with_qds1_ports(decoder.folder, language)
+    except HdlError as error:
+        raise LinkOpenError(str(error)) from error

@@ -20,7 +20,7 @@ from bridge.links.cosim import wire
 from bridge.links.cosim.simulate import build_decoder
 from bridge.links.cosim.wire import Ended, Frame, Operation, Result
 from bridge.suggestions import did_you_mean
-from hdl.build import simulator_version
+from hdl.build import first_errors, simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from hdl.places import plain_temporary_folder
@@ -165,7 +165,7 @@ class CocotbLink:
                     break
                 continue
             return connection
-        message = f"the {self._simulator} simulation did not start:\n{self._log_end()}"
+        message = f"the {self._simulator} simulation did not start:\n{first_errors(self._log())}"
         self.abort()
         raise LinkOpenError(message)
 

@@ -1,0 +1,88 @@
+"""VHDL for tools that take Verilog only: GHDL makes a netlist of it, once per content."""
+
+import re
+import subprocess
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from hdl.build import cached_build, first_errors, simulator_version
+from hdl.design import Design, Source, vhdl_code
+from hdl.errors import BuildError, ToolMissingError
+from hdl.toolchain import require
+
+NETLIST = "from_vhdl.v"
+STANDARD = "--std=08"
+TIMEOUT_S = 600.0
+ENTITY = re.compile(r"^\s*entity\s+([a-z]\w*)\s+is\b", re.MULTILINE)
+ABSOLUTE_NAME = re.compile(r'"(/[^"\n]+)"')
+NO_GENERIC = re.compile(r'no generic "(\w+)" for -g')
+
+
+def is_vhdl(design: Design) -> bool:
+    """Whether the top is an entity."""
+    return design.top.lower() in entities(design)
+
+
+def entities(design: Design) -> list[str]:
+    """Names of the entities that the design's sources declare, in small letters as VHDL has them."""
+    return [name for path in design.of("vhdl") for name in ENTITY.findall(vhdl_code(path))]
+
+
+def verilog_of(design: Design) -> Design:
+    """The design with its VHDL as a Verilog netlist; the same where it has none.
+
+    Entities, generics and ports are in small letters there. Where the top is an entity, its parameters are in the
+    netlist; where it is a module, the entity is converted that no other instantiates.
+
+    Raises:
+        ToolMissingError: GHDL is not installed.
+        BuildError: it does not take the VHDL; carries its own first errors.
+    """
+    sources = design.of("vhdl")
+    if not sources:
+        return design
+    try:
+        require("ghdl")
+    except ToolMissingError as error:
+        raise ToolMissingError(
+            f"{design.name} is in VHDL, which takes GHDL to become Verilog for this link: {error}. "
+            "(cocotb:ghdl and cocotb:nvc simulate VHDL as it is, where GHDL or NVC is installed.)"
+        ) from error
+    top = design.top.lower() if is_vhdl(design) else None
+    values = design.parameters if top else {}
+    command = ["ghdl", "--synth", STANDARD, "--out=verilog", "-Wno-library"]
+    command += [f"-g{name}={value}" for name, value in sorted(values.items())]
+    command += [*map(str, sources), "-e", *([top] if top else [])]
+
+    def build(folder: Path) -> Iterable[Path]:
+        design.put_files(folder)
+        (folder / NETLIST).write_text(_run(command, folder, design.name), encoding="utf-8")
+        texts = (path.read_text(encoding="utf-8", errors="replace") for path in sources)
+        return [path for text in texts for path in map(Path, ABSOLUTE_NAME.findall(text)) if path.is_file()]
+
+    key = {"for": "Verilog of VHDL", "ghdl": simulator_version("ghdl"), **design.only("vhdl").key(), "values": values}
+    netlist = cached_build({**key, "top": top}, build) / NETLIST
+    others = tuple(source for source in design.sources if source.language != "vhdl")
+    return replace(
+        design,
+        top=top or design.top,
+        sources=(Source(netlist, "verilog"), *others),
+        parameters={} if top else design.parameters,
+    )
+
+
+def _run(command: list[str], folder: Path, name: str) -> str:
+    """What GHDL writes; raises BuildError."""
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"GHDL took longer than {TIMEOUT_S:.0f} s over {name}") from error
+    unknown = NO_GENERIC.search(done.stderr)
+    if unknown:
+        raise BuildError(f"{name} has no parameter {unknown[1]}; correct `parameters` in its decoder.yaml")
+    if done.returncode != 0 or not done.stdout.strip():
+        raise BuildError(f"{name} does not go through GHDL's synthesis:\n{first_errors(done.stderr)}")
+    return done.stdout
