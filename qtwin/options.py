@@ -23,9 +23,11 @@ from bridge.links import check_link
 from bridge.noise import noise_body
 from bridge.suggestions import did_you_mean
 from hdl.compile.decoder import CORES
-from hdl.compile.manifest import MAX_CLOCK_MHZ, NAME, DecoderFolder
+from hdl.compile.formulas import Memory, has_formulas
+from hdl.compile.manifest import MAX_CLOCK_MHZ, NAME, DecoderFolder, written_code, written_content
 from hdl.compile.table_core import check_table_size
 from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.design import language_of
 from hdl.errors import HdlError
 from qtwin.console import print_error
 from qtwin.terminal import Console
@@ -133,7 +135,7 @@ def session_faults(session: Session, url: str | None, named: Named = option) -> 
 def examined_faults(decoder: str, asked: Mapping[str, str | int | None], noise: str, seed: int) -> Faults:
     """What is asked of the memory that a decoder is examined on. asked: None for what the decoder's manifest says."""
     try:
-        written = dict(DecoderFolder(Path(decoder)).manifest.code) if Path(decoder).exists() else {}
+        written = written_code(Path(decoder)) if Path(decoder).exists() else {}
     except HdlError:  # which is told as the decoder's fault
         return
     said = {"code": written.get("family"), **{name: written.get(name) for name in ("distance", "rounds", "basis")}}
@@ -208,6 +210,21 @@ def name_faults(name: str | None) -> Faults:
         yield f"--name {name!r}: expected letters, digits and _ . + - without spaces, the first a letter or a digit"
 
 
+def stream_faults(style: str, stream: bool, rtl: Sequence[str], top: str | None) -> Faults:
+    """What goes with a stream of its own only, and RTL that is not there."""
+    if stream and style not in ("core", "stream"):
+        yield f"--stream with --style {style}: name one of them"
+    if rtl and not (stream or style == "stream"):
+        yield "--rtl: only with --stream; a decoder that speaks qds1 starts from `qtwin decoder new` without it"
+    if top is not None and not rtl:
+        yield "--top: only with --rtl"
+    for name in rtl:
+        if not Path(name).expanduser().is_file():
+            yield f"--rtl {name}: there is no such file"
+        elif language_of(Path(name)) is None:
+            yield f"--rtl {name}: expected Verilog (.v, .sv), VHDL (.vhd, .vhdl) or C for DPI-C (.c, .cpp)"
+
+
 def clock_faults(clock_mhz: float) -> Faults:
     """A clock that no manifest may have."""
     if not 0 < clock_mhz <= MAX_CLOCK_MHZ:
@@ -219,7 +236,9 @@ def decoder_faults(decoder: str, session: Session | None = None, named: Named = 
     with _told(f"{named('decoder')}: ") as told:
         check_decoder_name(decoder)
         if Path(decoder).exists():
-            yield from _misfits(DecoderFolder(Path(decoder)), session, named)
+            memory = None if session is None else Memory(session.distance, session.num_rounds)
+            if session is not None or not has_formulas(written_content(Path(decoder))):
+                yield from _misfits(DecoderFolder(Path(decoder), memory), session, named)
         elif decoder.startswith("sinter:"):
             from bridge.sinter_import import sinter_decoder
 
@@ -295,7 +314,7 @@ def _is_loadable(decoder: str) -> bool:
     """Also of a decoder that is at fault otherwise: that is told elsewhere."""
     try:
         if Path(decoder).exists():
-            return bool(DecoderFolder(Path(decoder)).manifest.options.get("loadable"))
+            return bool(written_content(Path(decoder)).get("options", {}).get("loadable"))
         return bool(core_and_choices(decoder)[1].get("loadable"))
     except (BridgeError, HdlError):
         return True

@@ -6,6 +6,7 @@ from pathlib import Path
 from bridge.links.cosim.simulate import build_decoder
 from hdl.build import cocotb_environment
 from hdl.compile.manifest import DecoderFolder
+from hdl.compile.stream_wrapper import with_qds1_ports
 from hdl.errors import ToolMissingError
 from hdl.simulation import run_simulation
 
@@ -37,13 +38,14 @@ def run_in_simulator(decoder: Path, test_module: str, simulator: str, work_folde
         HdlError: the decoder does not build, or the simulator is not installed; `SimulationError`: a test failed.
     """
     folder = DecoderFolder(decoder)
-    build_folder = build_decoder(folder, simulator)
+    built = with_qds1_ports(folder)
+    build_folder = build_decoder(built, simulator)
     sys.path.insert(0, str(folder.path))  # what the simulator's own Python gets to see as well
     try:
         run_simulation(
             simulator,
             build_folder,
-            top=folder.manifest.top,
+            top=built.manifest.top,
             test_module=test_module,
             work_folder=folder.path,
             results_folder=work_folder,

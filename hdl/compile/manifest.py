@@ -337,8 +337,12 @@ class DecoderFolder:
 
 
 def _read(file: Path, memory: Memory | None) -> Manifest:
+    return manifest_of(_content(file), str(file), memory)
+
+
+def _content(file: Path) -> object:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content: object = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ManifestError(
             f"cannot read the decoder manifest {file}: {error.strerror}; give the path of a {MANIFEST_NAME} "
@@ -346,7 +350,23 @@ def _read(file: Path, memory: Memory | None) -> Manifest:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(f"{file} is not YAML: {error}") from error
-    return manifest_of(content, str(file), memory)
+    return content
+
+
+def written_content(path: Path) -> dict[str, Any]:
+    """A manifest as it is written, formulas and all; raises ManifestError where there is none."""
+    file = path / MANIFEST_NAME if path.is_dir() else path
+    content = _content(file)
+    if not isinstance(content, dict):
+        raise ManifestError(f"{file} is not a decoder manifest: expected keys such as name, top and sources")
+    return content
+
+
+def written_code(path: Path) -> dict[str, Any]:
+    """What a manifest says of its `code` without formulas; raises ManifestError where there is no manifest."""
+    code = written_content(path).get("code")
+    known = code.items() if isinstance(code, dict) else ()
+    return {str(name): value for name, value in known if not has_formulas(value)}
 
 
 def manifest_of(content: object, where: str, memory: Memory | None = None) -> Manifest:

@@ -1,10 +1,11 @@
 """Writes the folder that a new decoder starts from: everything runs, and one small module is there to be edited."""
 
 import json
+import os
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -14,13 +15,13 @@ import yaml
 from hdl.compile.core_files import CoreFiles
 from hdl.compile.decoder import COMMON_RTL, DEFAULT_CLOCK_MHZ, TOP, package_source, write_folder
 from hdl.compile.graph import BOUNDARY, DecodingGraph
-from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, DecoderFolder
+from hdl.compile.manifest import MANIFEST_NAME, PROTOCOL, STREAM_PROTOCOL, DecoderFolder, StreamPorts
 from hdl.compile.pairs import Pairs, edge_data_qubits, edge_observables, greedy_pairs
 from hdl.compile.ports import CORE_PORTS
 from hdl.errors import ErrorModelError, ManifestError
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "skeleton"
-STYLES = ("core", "adapter")
+STYLES = ("core", "adapter", "stream")
 SESSION_FILE = "session.json"
 ERROR_MODEL_FILE = "error_model.dem"
 SESSION_FACTS = (
@@ -34,6 +35,12 @@ SESSION_FACTS = (
     "observables",
 )
 OWN_RTL = ("pair_pkg.sv", "pair_list.sv", "decode.sv", "decoder_core.sv")
+STREAM_TOP = "stream_decoder"
+STREAM_RTL = ("pair_pkg.sv", "pair_list.sv", "decode.sv", "stream_decoder.sv")
+STREAM_HINT = """\
+# Change the words, the order of the bits and the names of the ports to those of your RTL; see docs/decoders.md for
+# decoders without some of these signals, wider words, parameters, include folders, data files and a second clock.
+"""
 MAX_PAIRS = 1 << 14
 
 
@@ -55,7 +62,8 @@ def new_decoder(
         graph: made from the two.
         output: folder to create.
         name: the decoder's; by default the folder's, without what a name cannot have (`decoder_name`).
-        style: "core", a module that takes a shot's events and gives its flips; "adapter", one with ports of its own.
+        style: "core", a module that takes a shot's events and gives its flips; "adapter", one with ports of its own;
+            "stream", one with a stream of its own, which needs no RTL of ours.
         clock_mhz: clock that latencies in ns are computed with.
 
     Raises:
@@ -76,17 +84,58 @@ def new_decoder(
     name = name or decoder_name(output)
     values = _values(session, graph, name, style, pairs)
     files: dict[str, str | bytes] = {
-        MANIFEST_NAME: _manifest(session, graph, name, clock_mhz, of_qubits),
-        "decoder_pkg.sv": package_source(graph, CoreFiles(files={}, rtl=()), clock_mhz, num_flips=pairs.flips.shape[1]),
+        MANIFEST_NAME: yaml.safe_dump(_manifest(session, graph, name, clock_mhz, style), sort_keys=False),
         "pair_pkg.sv": _pair_package(graph, pairs),
         "pair_list.sv": _pair_list(graph, pairs),
         SESSION_FILE: json.dumps({name: session[name] for name in SESSION_FACTS}, indent=1) + "\n",
         ERROR_MODEL_FILE: f"{error_model}\n",
     }
-    for folder in (TEMPLATES / style, TEMPLATES / "common"):
-        for template in sorted(folder.glob("*.in")):
-            files[template.stem] = Template(template.read_text(encoding="utf-8")).substitute(values)
-    write_folder(output, files, list(COMMON_RTL))
+    templates = [*(TEMPLATES / "common").glob("*.in"), *(TEMPLATES / style).glob("*.in")]
+    rtl: list[str] = []
+    if style == "stream":
+        templates.append(TEMPLATES / "core" / "decode.sv.in")
+    else:
+        rtl = list(COMMON_RTL)
+        emitted = CoreFiles(files={}, rtl=())
+        files["decoder_pkg.sv"] = package_source(graph, emitted, clock_mhz, num_flips=pairs.flips.shape[1])
+    for template in templates:
+        files[template.stem] = Template(template.read_text(encoding="utf-8")).substitute(values)
+    write_folder(output, files, rtl)
+    return DecoderFolder(output)
+
+
+def new_manifest(
+    session: Mapping[str, Any],
+    graph: DecodingGraph,
+    output: Path,
+    rtl: Sequence[str],
+    *,
+    top: str | None = None,
+    name: str | None = None,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+) -> DecoderFolder:
+    """Write the manifest alone, for RTL with a stream of its own that is there already.
+
+    Args:
+        session, graph, output, name, clock_mhz: see `new_decoder`.
+        rtl: its files, the one with the top module last.
+        top: the top module; by default that of the last file's name.
+
+    Raises:
+        ManifestError: `output` exists, or the name or the top cannot be.
+    """
+    if output.exists():
+        raise ManifestError(f"{output} exists; name a folder that does not exist yet")
+    files = [Path(file).expanduser().resolve() for file in rtl]
+    sources = [os.path.relpath(file, output.resolve()) for file in files]
+    name = name or decoder_name(output)
+    content = _manifest(session, graph, name, clock_mhz, "stream") | {"sources": sources, "top": top or files[-1].stem}
+    del content["error_model"]
+    text = yaml.safe_dump({key: value for key, value in content.items() if key != "stream"}, sort_keys=False)
+    stream = yaml.safe_dump({"stream": content["stream"]}, sort_keys=False)
+    ports = yaml.safe_dump({"ports": StreamPorts().model_dump()}, sort_keys=False)
+    text += STREAM_HINT + stream + textwrap.indent(ports, "  ")
+    write_folder(output, {MANIFEST_NAME: text}, [])
     return DecoderFolder(output)
 
 
@@ -96,16 +145,13 @@ def decoder_name(folder: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", plain).strip("-_.+") or "decoder"
 
 
-def _manifest(session: Mapping[str, Any], graph: DecodingGraph, name: str, clock_mhz: float, of_qubits: bool) -> str:
+def _manifest(
+    session: Mapping[str, Any], graph: DecodingGraph, name: str, clock_mhz: float, style: str
+) -> dict[str, Any]:
     layout = graph.layout
-    manifest = {
-        "name": name,
-        "version": "1",
-        "protocol": PROTOCOL,
-        "top": TOP,
-        "sources": ["decoder_pkg.sv", *(f"rtl/{file}" for file in COMMON_RTL), *OWN_RTL],
+    facts: dict[str, Any] = {
         "clock_mhz": clock_mhz,
-        "corrections": "data_qubits" if of_qubits else "observables",
+        "corrections": "data_qubits" if style == "adapter" else "observables",
         "graph_hash": f"0x{graph.graph_hash:08x}",
         "num_stabilizers": layout.num_stabilizers,
         "num_data_qubits": layout.num_data_qubits,
@@ -119,7 +165,18 @@ def _manifest(session: Mapping[str, Any], graph: DecodingGraph, name: str, clock
             "basis": session["basis"],
         },
     }
-    return yaml.safe_dump(manifest, sort_keys=False)
+    if style != "stream":
+        sources = ["decoder_pkg.sv", *(f"rtl/{file}" for file in COMMON_RTL), *OWN_RTL]
+        return {"name": name, "version": "1", "protocol": PROTOCOL, "top": TOP, "sources": sources, **facts}
+    stream = {
+        "word_bits": 8,
+        "shot_words": layout.num_layers * -(-len(graph.layer_select) // 8),
+        "answer_words": -(-graph.num_observables // 8),
+        "layers": {"stabilizers": "decoded"},
+        "observables": [[index] for index in range(graph.num_observables)],
+    }
+    head = {"name": name, "version": "1", "protocol": STREAM_PROTOCOL, "top": STREAM_TOP, "sources": list(STREAM_RTL)}
+    return {**head, **facts, "stream": stream}
 
 
 def _values(session: Mapping[str, Any], graph: DecodingGraph, name: str, style: str, pairs: Pairs) -> dict[str, str]:
@@ -162,6 +219,8 @@ def _pair_package(graph: DecodingGraph, pairs: Pairs) -> str:
           localparam int IndexBits = {index_bits};
           localparam int EventBits = {event_bits};
           localparam int NumFlips = {pairs.flips.shape[1]};
+          localparam int NumLayers = {graph.layout.num_layers};
+          localparam int LayerWidth = {len(graph.layer_select)};
           localparam int PairBits = NumFlips + 1 + 2 * EventBits;
         endpackage
         """)

@@ -24,24 +24,46 @@ def new(
     basis: Basis = "Z",
     noise: Annotated[str, typer.Option(help="What its weights are for: device, or uniform:P.")] = "device",
     style: Annotated[
-        str, typer.Option(help="core: events in, flips out. adapter: a decoder with ports of its own.")
+        str,
+        typer.Option(
+            help="core: events in, flips out. adapter: a decoder with ports of its own. stream: with a stream of bytes."
+        ),
     ] = "core",
+    stream: Annotated[bool, typer.Option("--stream", help="The same as --style stream.")] = False,
+    rtl: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --stream: RTL that is there already, in place of an example; only decoder.yaml is written. "
+            "May be repeated; the last file holds the top module."
+        ),
+    ] = None,
+    top: Annotated[str | None, typer.Option(help="With --rtl: the top module; default: the last file's name.")] = None,
     name: Annotated[str | None, typer.Option(help="The decoder's name; default: from the folder's.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
 ) -> None:
     """Write a decoder that works, with one small module to edit, tests that run, and a README."""
     from hdl.compile.skeleton import STYLES
-    from qtwin.options import Session, choice_faults, clock_faults, folder_faults, judge, name_faults, session_faults
+    from qtwin.options import (
+        Session,
+        choice_faults,
+        clock_faults,
+        folder_faults,
+        judge,
+        name_faults,
+        session_faults,
+        stream_faults,
+    )
 
     judge(
         session_faults(Session(code, distance, rounds, basis, noise), None),
         choice_faults(style, STYLES, "--style"),
+        stream_faults(style, stream, rtl or [], top),
         clock_faults(clock_mhz),
         name_faults(name),
         folder_faults(path, "PATH"),
     )
     from bridge.errors import BridgeError
-    from hdl.compile.skeleton import new_decoder
+    from hdl.compile.skeleton import new_decoder, new_manifest
     from hdl.errors import HdlError
     from qtwin.console import print_error
     from qtwin.problems import MemoryChoice, pose
@@ -50,21 +72,25 @@ def new(
     choice = MemoryChoice(code, distance, distance if rounds is None else rounds, basis, noise=noise)
     try:
         session, problem = pose(choice)
-        folder = new_decoder(
-            session, str(problem.error_model), problem.graph, path, name=name, style=style, clock_mhz=clock_mhz
-        )
+        if rtl:
+            folder = new_manifest(session, problem.graph, path, rtl, top=top, name=name, clock_mhz=clock_mhz)
+        else:
+            style = "stream" if stream else style
+            folder = new_decoder(
+                session, str(problem.error_model), problem.graph, path, name=name, style=style, clock_mhz=clock_mhz
+            )
     except (HdlError, BridgeError, OSError) as error:
         print_error(errors, error)
         raise typer.Exit(1) from error
-    place, file = (shlex.quote(str(each)) for each in (path, path / "decode.sv"))
+    place, file = (shlex.quote(str(each)) for each in (path, path / ("decoder.yaml" if rtl else "decode.sv")))
     memory = f"--code {code} --distance {distance} --rounds {choice.rounds}" + (
         "" if basis == "Z" else f" --basis {basis}"
     )
     Console().print(
         f"{folder.manifest.name}: {code} d={distance}, {choice.rounds} rounds, in {path}/\n"
         f"  edit    {file}\n"
-        f"  test    pytest {place}\n"
-        f"  check   qtwin decoder check {place}\n"
+        + ("" if rtl else f"  test    pytest {place}\n")
+        + f"  check   qtwin decoder check {place}\n"
         f"  run     qtwin loop --decoder {place} {memory}",
         markup=False,
         highlight=False,
