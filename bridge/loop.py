@@ -10,17 +10,17 @@ import numpy as np
 from bridge.adaptive.policy import Adaptation
 from bridge.answers import checked_corrections
 from bridge.checkpoint import Checkpoint, Saved
+from bridge.counters import read_counters
 from bridge.decoder_names import check_decoder_name
 from bridge.decoders import find_decoder
-from bridge.errors import BridgeError, LoopError, RegisterError
+from bridge.errors import BridgeError, LoopError
 from bridge.links import check_link, default_link, make_link, trace_link, waveform_format
-from bridge.links.base import Link, OpenedLink
+from bridge.links.base import OpenedLink
 from bridge.noise import noise_body
 from bridge.problem import DecodingProblem, decoding_problem
 from bridge.recovery import RecoveringLink
 from bridge.run import LoopRun, LoopSettings, Setup, Watcher, metadata
 from bridge.tally import Tally
-from hdl.registers.map import Address
 from qds1 import split_frames
 from qds1.shots import Words
 from twin.client import SessionStream, TwinApiError, TwinClient, TwinError
@@ -66,7 +66,7 @@ def run_loop(
             run.link = line.info
             watcher.stage("streaming")
             _stream_shots(twin, line, run, setup, watcher, checkpoint)
-            run.counters = _counters(line.link)
+            run.counters = read_counters(line.link)
         watcher.stage("judging")
         run.ended = twin.end_session(setup.session_id)
         _check_verdict(run.ended, setup.tally)
@@ -169,17 +169,6 @@ def _open_session(twin: TwinClient, settings: LoopSettings, job_id: str | None) 
         noise=noise_body(settings.noise),
         job_id=job_id,
     )
-
-
-def _counters(link: Link) -> dict[str, int | None]:
-    """Stalled input cycles and faults as the decoder itself counted them; None where it does not count."""
-    counted: dict[str, int | None] = {}
-    for name, address in (("stalls", Address.COUNT_STALLS), ("faults", Address.COUNT_FAULTS)):
-        try:
-            counted[name] = link.read_register(address)
-        except RegisterError:  # a user's RTL need not have counters
-            counted[name] = None
-    return counted
 
 
 def _stream_shots(

@@ -30,8 +30,6 @@ TELLING = (
 WARNING = re.compile(r"%Warning-(\w+): (.*?):(\d+):\d+: ")
 ADVICE = re.compile(r"For warning description|Use \"/\* verilator|^%Warning-\w+: .*Logical operator")
 WAIVERS = Path(__file__).parent / "lint.vlt"
-CELLS = {"ecp5": "ecp5/cells_bb.v", "ice40": "ice40/cells_sim.v"}
-"""Ports of a family's hard cells, in Yosys's share folder."""
 ADAPTER_CHOICES: tuple[dict[str, int], ...] = (
     {},
     {"WordBits": 7, "AnswerWords": 9, "ShotWords": 3, "HasOutLast": 1},
@@ -110,10 +108,9 @@ def _plain_text(part: str) -> str:
 
 def lint_board(board: Board, clock: Clock, decoder: Sequence[Path]) -> str:
     """The same for a board's top around a decoder, with the parameters of one of its clocks."""
-    cells = yosys_share() / CELLS[board.file.family]
-    parameters = {**clock.parameters, "ClocksPerBit": clock.clocks_per_bit}
-    chosen = [f"-G{name}={value}" for name, value in parameters.items()]
-    return lint_top(board.file.top, [*decoder, *board.sources], [*chosen, "-v", str(cells)])
+    cells = [argument for name in board.family.ports for argument in ("-v", str(yosys_share() / name))]
+    chosen = [f"-G{name}={value}" for name, value in clock.top_parameters.items()]
+    return lint_top(board.file.top, [*decoder, *board.sources], [*chosen, *cells])
 
 
 def main() -> int:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 from bridge.errors import LinkOpenError
 from bridge.links.verilated.library import build_library
-from hdl.boards.bitstream import Bitstream
+from hdl.boards.bitstream import Bitstream, check_behind_uart
 from hdl.boards.gates import TOP as GATES_TOP
 from hdl.boards.gates import gate_sources
-from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL, UART_TOP
+from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.design import Design, Source, verilog_design
 from hdl.errors import HdlError
 
 HARNESS = Path(__file__).with_name("uart_line.cpp")
-PACKAGE = "decoder_pkg.sv"
 DEFAULT_CLOCKS_PER_BIT = 16
 LEAST_CLOCKS_PER_BIT = 4
 
@@ -92,12 +91,10 @@ def rtl_line(decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BI
         LinkOpenError: the decoder does not go behind a UART, or does not compile; with the remedy.
     """
     manifest = decoder.manifest
-    if manifest.top != TOP or not any(source.name == PACKAGE for source in decoder.sources):
-        raise LinkOpenError(
-            f"the decoder {manifest.name} does not go behind a UART: {UART_TOP} is built around a top module {TOP} "
-            f"and the constants of {PACKAGE}, this one has the top {manifest.top}; "
-            "name yours so, or use --link verilated"
-        )
+    try:
+        check_behind_uart(decoder)
+    except HdlError as error:
+        raise LinkOpenError(f"{error}, or use --link verilated") from error
     if clocks_per_bit < LEAST_CLOCKS_PER_BIT:
         raise LinkOpenError(f"a bit lasts at least {LEAST_CLOCKS_PER_BIT} clock cycles, not {clocks_per_bit}")
     design = replace(
@@ -105,7 +102,7 @@ def rtl_line(decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BI
         name=f"{manifest.name} behind a UART",
         top=UART_TOP,
         sources=(*decoder.design.sources, *(Source(RTL_FOLDER / name, "verilog") for name in UART_RTL)),
-        parameters={**manifest.parameters, "ClocksPerBit": clocks_per_bit},
+        parameters={"ClocksPerBit": clocks_per_bit},
     )
     return SimulatedLine(design, clocks_per_bit)
 

@@ -16,7 +16,8 @@ import pymatching
 import stim
 
 from bridge.answers import checked_corrections
-from bridge.errors import BridgeError, RegisterError
+from bridge.counters import read_counters
+from bridge.errors import BridgeError
 from bridge.identity import greet_decoder
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, LinkInfo, ShotCycles, TimedLink, Words
@@ -224,19 +225,8 @@ def _counted(
         "detection_events": np.unpackbits(shots.events),
     }
     plain = {name: value if isinstance(value, int) else int(np.count_nonzero(value)) for name, value in counts.items()}
-    for name, address in (("stalls", Address.COUNT_STALLS), ("faults", Address.COUNT_FAULTS)):
-        value = read_counter(link, address)
-        if value is not None:
-            plain[name] = value
+    plain |= {name: value for name, value in read_counters(link).items() if value is not None}
     return plain, np.flatnonzero(wrong)
-
-
-def read_counter(link: Link, address: int) -> int | None:
-    """Value of a counter; None where there is none: a user's RTL need not have counters."""
-    try:
-        return link.read_register(address)
-    except RegisterError:
-        return None
 
 
 def _archive(indices: Any, shots: Shots, flips: Bits, predictions: Bits) -> tuple[Mapping[str, Any], ...]:

@@ -1,10 +1,10 @@
-"""Decoder folder + board -> bitstream with a report, kept by content."""
+"""Decoder folder + board -> bitstream by open tools, with a report, kept by content."""
 
 import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from hdl.boards.board import Board, Clock
-from hdl.boards.families import FAMILIES, NETLIST, PLACED, REPORT
+from hdl.boards.families import DEVICE, NETLIST, PLACED, REPORT, OpenFamily
 from hdl.build import cached_build
 from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
@@ -41,7 +41,12 @@ class Bitstream:
     @property
     def name(self) -> str:
         """What it is called, without a suffix."""
-        return f"{self.board.key}-{self.decoder.manifest.name}"
+        return build_name(self.board, self.decoder)
+
+    @property
+    def family(self) -> OpenFamily:
+        """The tools that made it."""
+        return open_family(self.board)
 
     @property
     def file(self) -> Path:
@@ -60,41 +65,63 @@ class Bitstream:
         return float(min(clock["achieved"] for clock in self.place_and_route["fmax"].values()))
 
 
-def build_bitstream(board: Board, decoder: DecoderFolder, clock_mhz: float | None = None) -> Bitstream:
+def build_name(board: Board, decoder: DecoderFolder) -> str:
+    """What a decoder on a board is called."""
+    return f"{board.key}-{decoder.manifest.name}"
+
+
+def open_family(board: Board) -> OpenFamily:
+    """The open tools of a board; raises BoardError for one whose bitstreams a vendor's tool makes."""
+    if isinstance(board.family, OpenFamily):
+        return board.family
+    raise BoardError(
+        f"the bitstream for the {board.file.name} is not made here: `qtwin bitstream --board {board.key}` writes its "
+        f"sources with a script, and `{board.family.command}` makes it"
+    )
+
+
+def build_bitstream(
+    board: Board, decoder: DecoderFolder, clock_mhz: float | None = None, *, statistics: bool = True
+) -> Bitstream:
     """Synthesise, place, route and pack; a build of the same content is found again.
 
     Args:
         board: where it shall run.
         decoder: what; its top is `decoder_top`.
         clock_mhz: one of the board's clocks, by default its first.
+        statistics: as the decoder was compiled; without, they are left out of it.
 
     Raises:
-        BoardError: the board has no such clock, or the decoder does not go behind a UART.
+        BoardError: the board has no such clock or no open tools, or the decoder does not go behind a UART, or cannot do
+            without statistics.
         BuildError: a tool refused the design, or it does not reach the clock.
         ToolMissingError: a tool is not installed.
     """
     clock = board.clock(clock_mhz)
-    _check(decoder)
-    family = FAMILIES[board.file.family]
+    check_behind_uart(decoder)
+    check_sources(decoder)
+    family = open_family(board)
     uart = [RTL_FOLDER / name for name in UART_RTL]
     key = {
         "for": "bitstream",
         "board": board.file.model_dump(),
-        "family": asdict(family),
+        "family": family.model_dump(),
         "clock": clock.model_dump(),
         "constraints": board.constraints,
         "sources": [*decoder.sources, *uart, *board.sources],
         "manifest": decoder.manifest.model_dump(mode="json"),
-        "tools": [tool_version(tool) for tool in family.tools],
+        "statistics": statistics,
+        "tools": [tool_version(tool, family.packages.get(tool)) for tool in family.tools],
         "builder": Path(__file__),
     }
-    folder = cached_build(key, lambda folder: _build(board, decoder, clock, folder))
+    folder = cached_build(key, lambda folder: _build(board, family, decoder, clock, folder, statistics=statistics))
     bitstream = Bitstream(folder, board, clock, DecoderFolder(folder / DECODER))
     check_timing(bitstream)
     return bitstream
 
 
-def _check(decoder: DecoderFolder) -> None:
+def check_behind_uart(decoder: DecoderFolder) -> None:
+    """Refuse a decoder that `decoder_top_uart` cannot hold: BoardError with the remedy."""
     manifest = decoder.manifest
     if manifest.top != TOP or not any(source.name == PACKAGE for source in decoder.sources):
         raise BoardError(
@@ -106,19 +133,24 @@ def _check(decoder: DecoderFolder) -> None:
             f"the decoder {manifest.name} sets parameters of its top ({', '.join(manifest.parameters)}), which "
             "decoder_top_uart cannot pass on; make them constants of its RTL"
         )
+
+
+def check_sources(decoder: DecoderFolder) -> None:
+    """Refuse sources that cannot lie in one folder: BoardError with the remedy."""
+    manifest = decoder.manifest
     names = [source.name for source in decoder.sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BoardError(f"the decoder {manifest.name} has two sources called {', '.join(twice)}; rename one")
 
 
-def _build(board: Board, decoder: DecoderFolder, clock: Clock, folder: Path) -> None:
-    family = FAMILIES[board.file.family]
-    clocked = _with_clock(decoder, clock.mhz, folder / DECODER)
-    names = copy_sources([*clocked.sources, *(RTL_FOLDER / name for name in UART_RTL), *board.sources], folder)
+def _build(
+    board: Board, family: OpenFamily, decoder: DecoderFolder, clock: Clock, folder: Path, *, statistics: bool
+) -> None:
+    built = as_built(decoder, clock.mhz, folder / DECODER, statistics=statistics)
+    names = copy_sources([*built.sources, *(RTL_FOLDER / name for name in UART_RTL), *board.sources], folder)
     copy_sources([board.constraints], folder)
-    parameters = {**clock.parameters, "ClocksPerBit": clock.clocks_per_bit}
-    chosen = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
+    chosen = " ".join(f"-chparam {name} {value}" for name, value in clock.top_parameters.items())
     top = board.file.top
     run_tool(
         "yosys",
@@ -126,34 +158,82 @@ def _build(board: Board, decoder: DecoderFolder, clock: Clock, folder: Path) -> 
          f"{family.synthesis} -top {top} -json {NETLIST}"],
         folder,
     )  # fmt: skip
-    log = run_tool(
-        family.place_and_route,
-        [*board.file.device, "--json", NETLIST, family.constraints_option, board.constraints.name,
-         family.output_option, PLACED, "--report", REPORT, "--freq", f"{clock.mhz:g}", "--seed", str(SEED),
-         "--timing-allow-fail"],
-        folder,
-    )  # fmt: skip
-    (folder / LOG).write_text(log, encoding="utf-8")
-    run_tool(family.packer, [*family.packer_options, PLACED, BITSTREAM], folder)
+    values = {
+        "netlist": NETLIST,
+        "constraints": board.constraints.name,
+        "placed": PLACED,
+        "report": REPORT,
+        "mhz": f"{clock.mhz:g}",
+        "seed": str(SEED),
+        "bitstream": BITSTREAM,
+    }
+    (folder / LOG).write_text(_run(family, family.place_and_route, values, board, folder), encoding="utf-8")
+    _check_report(family, folder / REPORT)
+    _run(family, family.packer, values, board, folder)
+    if not (folder / BITSTREAM).is_file():
+        raise BuildError(f"{family.packer[0]} ended without error and wrote no bitstream; correct the family's packer")
 
 
-def _with_clock(decoder: DecoderFolder, mhz: float, target: Path) -> DecoderFolder:
-    """A copy of the decoder whose register CLOCK_HZ and manifest tell the board's clock."""
+def _run(family: OpenFamily, command: tuple[str, ...], values: Mapping[str, str], board: Board, folder: Path) -> str:
+    """Run a command of a family with its placeholders filled in; returns what it printed."""
+    tool, *arguments = [
+        word for part in command for word in (board.file.device if part == DEVICE else [part.format(**values)])
+    ]
+    return run_tool(tool, arguments, folder, family.packages.get(tool))
+
+
+def _check_report(family: OpenFamily, file: Path) -> None:
+    """Whether place and route told what the report needs: BuildError, if not."""
+    tool = family.place_and_route[0]
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        cells = found["utilization"]
+        fmax = [clock["achieved"] for clock in found["fmax"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BuildError(f"{tool} wrote no report as nextpnr's --report writes it ({error!r})") from error
+    if not fmax:
+        raise BuildError(f"{tool} tells no Fmax: its report has no clock; does the board's top have one?")
+    if missing := sorted(set(family.cells.values()) - set(cells)):
+        raise BuildError(
+            f"the family's cells name {', '.join(missing)}, {tool} reports {', '.join(sorted(cells))}; correct them"
+        )
+
+
+def as_built(decoder: DecoderFolder, mhz: float, target: Path, *, statistics: bool) -> DecoderFolder:
+    """A copy of the decoder as it goes onto a board: register CLOCK_HZ and manifest tell the board's clock.
+
+    Raises:
+        BoardError: its constants are not as they are compiled.
+    """
     manifest = decoder.manifest.model_dump(mode="json")
     manifest.update(sources=[f"rtl/{source.name}" for source in decoder.sources], clock_mhz=mhz)
     (target / "rtl").mkdir(parents=True)
     for source in decoder.sources:
         text = source.read_text(encoding="utf-8")
         if source.name == PACKAGE:
-            text, found = re.subn(r"(\bClockHz\s*=\s*)[^;]+;", rf"\g<1>{round(1e6 * mhz)};", text)
-            if found != 1:
-                raise BoardError(f"{source} does not set the constant ClockHz (once)")
+            text = _with_constant(text, "ClockHz", str(round(1e6 * mhz)), source)
+            if not statistics:
+                text = _with_constant(text, "Statistics", "1'b0", source)
         (target / "rtl" / source.name).write_text(text, encoding="utf-8")
     for field, file in decoder.data_files.items():
         manifest[field] = f"{field}{file.suffix}"
         shutil.copyfile(file, target / manifest[field])
     (target / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
     return DecoderFolder(target)
+
+
+def has_statistics(decoder: DecoderFolder) -> bool:
+    """Whether a decoder that goes behind a UART was built with statistics."""
+    package = next(source for source in decoder.sources if source.name == PACKAGE)
+    return re.search(r"\bStatistics\s*=\s*1'b0;", package.read_text(encoding="utf-8")) is None
+
+
+def _with_constant(text: str, name: str, value: str, source: Path) -> str:
+    """The text of a package with another value of a constant."""
+    text, found = re.subn(rf"(\b{name}\s*=\s*)[^;]+;", rf"\g<1>{value};", text)
+    if found != 1:
+        raise BoardError(f"{source} does not set the constant {name} (once); compile the decoder again with this qtwin")
+    return text
 
 
 def check_timing(bitstream: Bitstream) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from hdl.boards.bitstream import Bitstream
 from hdl.boards.board import Pins
-from hdl.boards.families import FAMILIES, NETLIST
+from hdl.boards.families import NETLIST
 from hdl.build import cached_build
+from hdl.errors import BuildError
 from hdl.synth.toolbox import copy_sources, run_tool, tool_version, yosys_share
 
 MODELS = Path(__file__).resolve().parent / "cells"
@@ -23,12 +24,17 @@ def gate_sources(bitstream: Bitstream) -> list[Path]:
     registers, which simulate twenty times as fast as an instance for each of them.
 
     Raises:
-        BuildError: Yosys has no model of a cell.
+        BuildError: Yosys has no model of a cell, or the family names none.
         ToolMissingError: Yosys is not installed.
     """
     board = bitstream.board.file
-    models = [MODELS / f"{board.family}.sv"] if (MODELS / f"{board.family}.sv").is_file() else []
-    family = FAMILIES[board.family]
+    family = bitstream.family
+    if not family.simulation:
+        raise BuildError(
+            f"the gates of the {board.name} cannot be simulated: its family names no models of its cells (simulation: "
+            "files of Yosys' data folder)"
+        )
+    models = [MODELS / f"{family.name}.sv"] if (MODELS / f"{family.name}.sv").is_file() else []
     text = "".join((yosys_share() / name).read_text(encoding="utf-8") for name in family.simulation)
     cells, whole = _plain(text, family.unflattened)
     wrapper = _wrapper(board.top, board.pins)

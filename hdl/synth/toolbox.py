@@ -37,14 +37,20 @@ def copy_sources(sources: Iterable[Path], folder: Path) -> str:
     return " ".join(names)
 
 
-def run_tool(tool: str, arguments: Sequence[str], folder: Path) -> str:
-    """Run one of `PACKAGES` in a folder; returns what it printed.
+def run_tool(tool: str, arguments: Sequence[str], folder: Path, package: str | None = None) -> str:
+    """Run a tool in a folder; returns what it printed.
+
+    Args:
+        tool: one of `PACKAGES`, or another: from `package`, this Python's programs, or PATH.
+        arguments: its command line.
+        folder: where it runs.
+        package: the distribution on PyPI that it comes with, where it is none of `PACKAGES`.
 
     Raises:
         ToolMissingError: it is not installed; says how to get it.
         BuildError: it refused its input, or took longer than an hour; carries the end of what it said.
     """
-    command = [*_command(tool), *arguments]
+    command = [*_command(tool, package), *arguments]
     use_writable_homes()
     try:
         done = subprocess.run(
@@ -66,12 +72,12 @@ def yosys_share() -> Path:
     return Path(_command("yosys")[0]).resolve().parent.parent / "share" / "yosys"
 
 
-def tool_version(tool: str) -> str:
-    """Version of the installed tool, for reports and cache keys; raises ToolMissingError."""
-    package = PACKAGES[tool]
-    if _module(package) is not None:
+def tool_version(tool: str, package: str | None = None) -> str:
+    """Version of the installed tool (see `run_tool`), for reports and cache keys; raises ToolMissingError."""
+    package = PACKAGES.get(tool, package)
+    if package is not None and _module(package) is not None:
         return f"{package} {version(package)}"
-    return _path_version(_command(tool)[0])
+    return _path_version(_command(tool, package)[0])
 
 
 @cache
@@ -91,14 +97,17 @@ def _module(package: str) -> str | None:
     return module if find_spec(module) is not None else None
 
 
-def _command(tool: str) -> list[str]:
-    """The tool from its Python package, else from PATH."""
-    package = PACKAGES[tool]
-    module = _module(package)
-    if module is not None:
+def _command(tool: str, package: str | None = None) -> list[str]:
+    """The tool from its Python package (YoWASP's have a function for each), else from this Python's, else from PATH."""
+    package = PACKAGES.get(tool, package)
+    module = None if package is None else _module(package)
+    if module is not None and module.startswith("yowasp_"):
         function = f"run_{tool.replace('-', '_')}"
         return [sys.executable, "-c", f"import sys, {module}; sys.exit({module}.{function}(sys.argv[1:]))"]
-    found = shutil.which(tool)
+    found = shutil.which(tool, path=str(Path(sys.executable).parent)) if package is not None else None
+    found = found or shutil.which(tool)
     if found is None:
-        raise ToolMissingError(f"{tool} is not installed; pip install 'qtwin[fpga]'")
+        source = "'qtwin[fpga]'" if tool in PACKAGES else package
+        remedy = f"pip install {source}" if source else "install it, so that it is on your PATH"
+        raise ToolMissingError(f"{tool} is not installed; {remedy}")
     return [found]

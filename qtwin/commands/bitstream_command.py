@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from qtwin.commands.loop_command import Backend, Basis, Code, Distance, Email, Noise, Password, Rounds, Url
-from qtwin.commands.parsing import decoder_name
+from qtwin.commands.parsing import LEFT_OUT, Without, decoder_name
 
 
 def bitstream(
-    board: Annotated[str, typer.Option(help="ulx3s, hx8k, or a folder with a board.yaml.")] = "ulx3s",
+    board: Annotated[
+        str, typer.Option(help="arty_a7, colorlight_i5, hx8k, icebreaker, ulx3s, or a folder with a board.yaml.")
+    ] = "ulx3s",
     decoder: Annotated[
         str,
         typer.Option(
@@ -28,6 +30,7 @@ def bitstream(
     clock: Annotated[
         float | None, typer.Option(help="The decoder's clock in MHz, one of the board's; default: its first.")
     ] = None,
+    without: Without = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write; default: build/BOARD-DECODER.")
     ] = None,
@@ -37,12 +40,15 @@ def bitstream(
 ) -> None:
     """Build a board's bitstream with Yosys and nextpnr: the decoder on its serial port, with Fmax and utilisation.
 
+    For a board whose bitstreams a vendor's tool makes, its sources are written with a script for that tool.
+
     The code, distance, rounds, basis and noise say which decoder to compile, as they do for `qtwin loop`; they are not
     needed with the path of a decoder.
     """
     from qtwin.options import (
         Session,
         board_faults,
+        choice_faults,
         decoder_faults,
         folder_faults,
         judge,
@@ -56,6 +62,7 @@ def bitstream(
         session_faults(session, url),
         decoder_faults(decoder, None if Path(decoder).exists() else session),
         rtl_only_faults(decoder),
+        [] if without is None else choice_faults(without, LEFT_OUT, "--without"),
         folder_faults(output, "--output"),
     )
     from bridge.loop import LoopSettings
@@ -70,4 +77,5 @@ def bitstream(
         basis=basis,
         noise=noise,
     )
-    write_board_bitstream(board, settings, backend, TwinChoice(url, email, password), clock, output)
+    choice = TwinChoice(url, email, password)
+    write_board_bitstream(board, settings, backend, choice, clock, output, statistics=without is None)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qtwin.commands.parsing import number
+from qtwin.commands.parsing import LEFT_OUT, Without, number
 from qtwin.terminal import Console
 
 
@@ -27,6 +27,7 @@ def compile_decoder_command(
     fifo_layers: Annotated[
         int | None, number("Layers that wait while a window is decoded: a power of two.", least=0)
     ] = None,
+    without: Without = None,
     name: Annotated[str | None, typer.Option(help="The decoder's name.")] = None,
     clock_mhz: Annotated[float, typer.Option(help="Clock that its latency in ns is computed with.")] = 100.0,
     force: Annotated[bool, typer.Option("--force", help="Replace another decoder that the folder holds.")] = False,
@@ -39,7 +40,7 @@ def compile_decoder_command(
     from hdl.compile.unionfind_fabric import UnionFindOptions
     from hdl.errors import HdlError
     from qtwin.console import print_error
-    from qtwin.options import clock_faults, core_faults, folder_faults, judge, name_faults
+    from qtwin.options import choice_faults, clock_faults, core_faults, folder_faults, judge, name_faults
 
     errors = Console(stderr=True)
     options_given: dict[str, int | bool | None] = {
@@ -51,7 +52,13 @@ def compile_decoder_command(
         "fifo_layers": fifo_layers,
     }
     asked = {option: value for option, value in options_given.items() if value is not None}
-    judge(core_faults(core, asked), clock_faults(clock_mhz), name_faults(name), folder_faults(output, "--output"))
+    judge(
+        core_faults(core, asked),
+        clock_faults(clock_mhz),
+        [] if without is None else choice_faults(without, LEFT_OUT, "--without"),
+        name_faults(name),
+        folder_faults(output, "--output"),
+    )
     try:
         core, chosen = core_and_choices(core)
         chosen |= asked
@@ -65,6 +72,7 @@ def compile_decoder_command(
             options=options,
             name=name,
             clock_mhz=clock_mhz,
+            statistics=without is None,
             replace=force,
         )
     except (LinkOpenError, HdlError, OSError) as error:

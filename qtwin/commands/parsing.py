@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -42,6 +42,16 @@ def number(words: str, *names: str, least: int | None = None, most: int | None =
         return value
 
     return typer.Option(*names, help=words, parser=whole, metavar="<int>")
+
+
+LEFT_OUT = ("statistics",)
+"""What a decoder can be built without."""
+Without = Annotated[
+    str | None,
+    typer.Option(
+        help="Leave out, for a small FPGA: statistics, the decoder's counters, latencies and histogram.", metavar="WHAT"
+    ),
+]
 
 
 def decoder_name(text: str) -> str:

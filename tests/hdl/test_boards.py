@@ -97,8 +97,8 @@ def test_wrong_description_is_refused(tmp_path: Path, changes: dict[str, object]
 
 
 def test_unknown_board_and_clock_name_the_choices() -> None:
-    with pytest.raises(BoardError, match="expected hx8k, ulx3s"):
-        find_board("arty")
+    with pytest.raises(BoardError, match="expected arty_a7, colorlight_i5, hx8k, icebreaker, ulx3s"):
+        find_board("artix")
     with pytest.raises(BoardError, match="choose one of 50, 25"):
         find_board("ulx3s").clock(100.0)
 
