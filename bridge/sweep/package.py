@@ -2,21 +2,23 @@
 
 import hashlib
 import os
+import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from bridge.decoders import Decoder, find_decoder
-from bridge.errors import LoopError
+from bridge.errors import LinkOpenError, LoopError
 from bridge.problem import DecodingProblem
 from bridge.sweep.memories import text_hash
 from hdl.build import cached_build
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
+from hdl.errors import HdlError
+from hdl.standalone import copy_design, included_files
 
 OUTSIDE = "outside"
 MAX_FOLDER_BYTES = 64 << 20
@@ -76,12 +78,15 @@ def pack(asked: str, problem: DecodingProblem) -> DecoderPackage:
     files = None
     if decoder.folder is not None:
         named = Path(asked)
-        files = _files_of(decoder.folder, named if named.is_file() else decoder.folder.path / MANIFEST_NAME)
+        try:
+            files = _files_of(decoder.folder, named if named.is_file() else decoder.folder.path / MANIFEST_NAME)
+        except HdlError as error:
+            raise LinkOpenError(str(error)) from error
     return DecoderPackage(asked, decoder.name, decoder.version, files)
 
 
 def _files_of(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
-    """Every file of the folder; sources from outside it are taken in, and the manifest says where they are now."""
+    """Every file of the folder; RTL from outside it is taken in, and the manifest says where it is now."""
     found: dict[str, bytes] = {}
     total = 0
     for parent, names, files in os.walk(folder.path):
@@ -102,19 +107,18 @@ def _files_of(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
 
 
 def _taken_in(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
-    """Sources from outside the folder, and the manifest, rewritten where there are any."""
+    """What the RTL reads from outside the folder, and the manifest, rewritten where there is any."""
     text = manifest_file.read_text(encoding="utf-8")
-    manifest: dict[str, Any] = yaml.safe_load(text)
-    taken: dict[str, bytes] = {}
-    sources = []
-    for index, file in enumerate(folder.sources):
-        if file.is_relative_to(folder.path):
-            sources.append(file.relative_to(folder.path).as_posix())
-            continue
-        place = f"{OUTSIDE}/{index:02d}/{file.name}"
-        taken[place] = zlib.compress(file.read_bytes())
-        sources.append(place)
-    if taken:
-        manifest["sources"] = sources
-        text = yaml.safe_dump(manifest, sort_keys=False)
-    return {**taken, MANIFEST_NAME: zlib.compress(text.encode())}
+    design = folder.design
+    read = [*folder.sources, *design.include_dirs, *design.files.values(), *included_files(design)]
+    if all(path.resolve().is_relative_to(folder.path) for path in read):
+        return {MANIFEST_NAME: zlib.compress(text.encode())}
+    with tempfile.TemporaryDirectory() as scratch:
+        copied = copy_design(design, Path(scratch), OUTSIDE)
+        taken = {
+            path.relative_to(scratch).as_posix(): zlib.compress(path.read_bytes())
+            for path in sorted(Path(scratch).rglob("*"))
+            if path.is_file()
+        }
+    manifest = {**folder.manifest.model_dump(mode="json"), **copied.manifest()}
+    return {**taken, MANIFEST_NAME: zlib.compress(yaml.safe_dump(manifest, sort_keys=False).encode())}

@@ -1,0 +1,133 @@
+"""Copies a design into a folder in which it stands alone: sources, what they include, data files."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hdl.build import first_errors, verilator_environment
+from hdl.design import Design, Source, read_by_verilator, verilator_arguments, verilog_code
+from hdl.errors import BuildError
+from hdl.places import plain_temporary_folder
+
+INCLUDE = re.compile(r"^\s*`include\b", re.MULTILINE)
+INCLUDE_FOLDER = "include"
+TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A design in a folder; every name is relative to the folder.
+
+    Attributes:
+        sources: in the order of the design's own list; names differ.
+        include_dirs: to be searched, in this order.
+        files: the design's data files, under the names that the RTL has for them.
+    """
+
+    sources: tuple[Source, ...]
+    include_dirs: tuple[str, ...]
+    files: tuple[str, ...]
+
+    def manifest(self) -> dict[str, Any]:
+        """The fields of a decoder.yaml in the folder."""
+        return {
+            "sources": [{"file": str(each.path), "language": each.language} for each in self.sources],
+            "include_dirs": list(self.include_dirs),
+            "files": list(self.files),
+        }
+
+
+def included_files(design: Design) -> list[Path]:
+    """The files that the design's Verilog reads besides its sources.
+
+    Raises:
+        ToolMissingError: no Verilator. BuildError: Verilator does not take the design; carries its first errors.
+    """
+    sources = design.of("verilog")
+    if not any(INCLUDE.search(verilog_code(path)) for path in sources):
+        return []
+    with tempfile.TemporaryDirectory(dir=plain_temporary_folder()) as scratch:
+        command = ["verilator", "--lint-only", "--MMD", "--prefix", "Vtop", "--Mdir", scratch, "-Wno-fatal"]
+        command += ["-Wno-lint", "-Wno-style", "--no-timing", "--bbox-unsup", *verilator_arguments(design)]
+        try:
+            done = subprocess.run(
+                [*command, "--top-module", design.top, *map(str, sources)],
+                env=dict(verilator_environment()),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BuildError(f"Verilator took longer than {TIMEOUT_S:.0f} s over {design.name}") from error
+        if done.returncode != 0:
+            raise BuildError(f"{design.name} does not compile (verilator):\n{first_errors(done.stderr)}")
+        known = set(sources)
+        return [path for path in read_by_verilator(Path(scratch), Path(scratch)) if path not in known]
+
+
+def copy_design(design: Design, folder: Path, place: str = "rtl") -> Copied:
+    """Copy a design's sources and headers into `folder / place`, and its data files into `folder`.
+
+    Raises:
+        BuildError: a header lies outside every folder that is searched, or a data file is in the way; or as
+            `included_files`.
+    """
+    sources = []
+    taken: set[str] = set()
+    for index, source in enumerate(design.sources):
+        name = source.path.name if source.path.name not in taken else f"{index:02d}_{source.path.name}"
+        taken.add(name)
+        sources.append(Source(Path(place) / name, source.language))
+        _copy(source.path, folder / place / name)
+    searched: dict[Path, str] = {}
+    for path in included_files(design):
+        home = next((each for each in design.search_dirs if path.is_relative_to(each)), None)
+        if home is None:
+            raise BuildError(
+                f"{design.name} includes {path} by its whole path; include it by its name, and name its folder in "
+                "`include_dirs`"
+            )
+        index = design.search_dirs.index(home)
+        searched[home] = f"{place}/{INCLUDE_FOLDER}/{index}"
+        target = (folder / searched[home] / path.relative_to(home)).resolve()
+        if not target.is_relative_to((folder / place).resolve()):
+            raise BuildError(f"{design.name} includes {path} from above its folders; name its folder in `include_dirs`")
+        _copy(path, target)
+    for name in design.files:
+        if (folder / name).exists():
+            raise BuildError(f"{design.name}: the data file {name} has the name of another file; rename it")
+    design.put_files(folder)
+    ordered = tuple(searched[each] for each in design.search_dirs if each in searched)
+    return Copied(tuple(sources), ordered, tuple(design.files))
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def yosys_read(design: Design, copied: Copied, others: Iterable[str] = ()) -> str:
+    """The command with which Yosys reads a copied design, and other files of the folder.
+
+    Raises:
+        BuildError: there is C in it, which no gates can be made of; or VHDL, see `hdl.ghdl.verilog_of`.
+    """
+    for source in copied.sources:
+        if source.language != "verilog":
+            raise BuildError(f"{design.name}: {source.path.name} is no Verilog, and Yosys makes gates of nothing else")
+    place = {source.path: str(copy.path) for source, copy in zip(design.sources, copied.sources, strict=True)}
+    names = [place[path] for path in design.of("verilog")]
+    options = [f"-I{folder}" for folder in copied.include_dirs]
+    options += [f"-D{name}" if text is None else f"-D{name}={text}" for name, text in design.defines.items()]
+    return " ".join(["read_verilog", "-sv", *map(_quoted, [*options, *names, *others])])
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if re.search(r"[^\w./=+-]", text) else text
