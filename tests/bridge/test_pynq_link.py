@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[pynq]'")
 
-from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, running_board
+from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, board_project, running_board
 from bridge.boards.pynq.logic import LogicLimits
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import (
@@ -313,6 +313,21 @@ def test_bitstream_of_another_protocol_is_refused(
     monkeypatch.setattr("bridge.links.pynq.link.VERSION_MAJOR_VALUE", 2)
     with pytest.raises(DecoderMismatchError, match="speaks version 1 of the protocol, this qtwin speaks version 2"):
         board.link(memory.decoder).open()
+
+
+def test_changed_header_is_another_board(memory: Memory, tmp_path: Path) -> None:
+    folder = changed(memory, tmp_path / "decoder").folder
+    assert folder is not None
+    core, note = folder.path / "decoder_core.sv", folder.path / "note.vh"
+    core.write_text('`include "note.vh"\n' + core.read_text())
+    found = []
+    for text in ("// one", "// one", "// two"):
+        note.write_text(text)
+        project = board_project(DecoderFolder(folder.path), Z2)
+        (copy,) = project.path.rglob("note.vh")
+        assert copy.read_text() == text
+        found.append(project.path)
+    assert found[0] == found[1] != found[2]
 
 
 def test_board_refuses_a_bitstream_that_is_not_its_own(board: Board, memory: Memory, tmp_path: Path) -> None:

@@ -100,9 +100,11 @@ def board_project(decoder: DecoderFolder, board: VivadoBoard) -> DecoderFolder:
         "what": "Vivado project",
         "board": board.model_dump(),
         "manifest": decoder.manifest.model_dump(mode="json"),
-        "sources": [*decoder.sources, *INPUTS],
+        "design": decoder.design.key(),
+        "inputs": INPUTS,
     }
-    return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, board, folder)) / MANIFEST_NAME)
+    search = decoder.design.search_dirs
+    return DecoderFolder(cached_build(key, lambda folder: fill_project(decoder, board, folder), search) / MANIFEST_NAME)
 
 
 def _limits(settings: BoardSettings) -> LogicLimits:

@@ -13,13 +13,22 @@ set ip_folder [file join $work ip]
 # ---- the decoder as an IP
 
 proc package_decoder {} {
-    global here work ip_folder part top sources vlnv
+    global here work ip_folder part top vlnv
+    global systemverilog_sources verilog_sources headers include_dirs data_files
     create_project -force package_decoder [file join $work package] -part $part
-    foreach source $sources {
-        add_files -norecurse [file join $here $source]
+    foreach {kind files} [list \
+        SystemVerilog $systemverilog_sources \
+        Verilog $verilog_sources \
+        {Verilog Header} $headers \
+        {Memory File} $data_files] {
+        foreach file $files {
+            set path [file join $here $file]
+            add_files -norecurse $path
+            set_property file_type $kind [get_files $path]
+        }
     }
-    foreach file [get_files *.sv] {
-        set_property file_type SystemVerilog $file
+    if {[llength $include_dirs] > 0} {
+        set_property include_dirs [lmap folder $include_dirs {file join $here $folder}] [current_fileset]
     }
     set_property top $top [current_fileset]
     update_compile_order -fileset sources_1

@@ -3,14 +3,18 @@ builds both files of a PYNQ overlay."""
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 
 from hdl.boards.vivado import design, systems
+from hdl.boards.vivado import sources as sources_module
 from hdl.boards.vivado.board import VivadoBoard
+from hdl.boards.vivado.sources import Copied, copy_design
 from hdl.compile.manifest import DATA_FIELDS, MANIFEST_NAME, DecoderFolder
-from hdl.errors import ManifestError
+from hdl.compile.stream_wrapper import with_qds1_ports
+from hdl.errors import BoardError, ManifestError
 from hdl.registers import map as map_module
 from hdl.registers.map import FIELDS
 
@@ -22,6 +26,7 @@ INPUTS = (
     SCRIPT,
     Path(__file__),
     Path(design.__file__),
+    Path(sources_module.__file__),
     Path(systems.__file__),
     Path(map_module.__file__),
 )
@@ -36,13 +41,22 @@ def write_project(decoder: DecoderFolder, board: VivadoBoard, output: Path) -> D
     It is a decoder folder as well, with `decoder_top_axi` as its top, so that the same sources can be simulated.
 
     Args:
-        decoder: any decoder folder with the ports of docs/decoders.md.
+        decoder: any decoder folder. One with a stream of its own gets the ports that it lacks, and VHDL becomes
+            Verilog: the project has what is simulated.
         board: where it shall run.
         output: folder to create; one that already holds such a project is replaced, any other is left alone.
 
     Raises:
         ManifestError: `output` is a folder with something else in it.
+        BoardError: the decoder cannot be put into logic, or has a second clock.
+        ToolMissingError, BuildError: its VHDL cannot be made into Verilog.
     """
+    in_c = [str(path) for path in decoder.design.of("c")]
+    if in_c:
+        raise BoardError(
+            f"the decoder {decoder.manifest.name} calls C in simulation ({', '.join(in_c)}), which no FPGA can; "
+            "write that part as RTL"
+        )
     if output.exists() and not (output / SETTINGS).is_file():
         raise ManifestError(
             f"{output} exists and is not a project for this board; name a folder that does not exist yet"
@@ -57,41 +71,43 @@ def write_project(decoder: DecoderFolder, board: VivadoBoard, output: Path) -> D
     return DecoderFolder(output)
 
 
-def fill_project(decoder: DecoderFolder, board: VivadoBoard, folder: Path) -> None:
-    """Write the project's files into a folder that is new or empty; see `write_project`."""
-    sources = [_copied(decoder, source, folder) for source in decoder.sources]
+def fill_project(decoder: DecoderFolder, board: VivadoBoard, folder: Path) -> tuple[Path, ...]:
+    """Write the project's files into a folder that is new or empty; see `write_project`.
+
+    Returns:
+        The files that it read besides those that the manifest names.
+    """
+    if decoder.design.clocks:
+        raise BoardError(
+            f"the decoder {decoder.manifest.name} has a clock of its own ({', '.join(decoder.design.clocks)}), which "
+            "the block design of a Zynq board does not make; run it over verilated or cocotb"
+        )
+    decoder = with_qds1_ports(decoder)
+    copied = copy_design(decoder.design, decoder.path, folder)
     (folder / WRAPPER.name).write_text(wrapper_source(decoder), encoding="utf-8")
-    sources.append(WRAPPER.name)
-    left_out = {"top", "sources", "parameters", *DATA_FIELDS}
-    manifest = decoder.manifest.model_dump(exclude=left_out, exclude_none=True)
-    manifest |= {"top": design.TOP, "sources": sources}
+    left_out = {"top", "sources", "include_dirs", "defines", "files", "parameters", *DATA_FIELDS}
+    manifest = decoder.manifest.model_dump(mode="json", exclude=left_out, exclude_none=True)
+    manifest |= {
+        "top": design.TOP,
+        "sources": [*({"file": name, "language": language} for name, language in copied.sources), WRAPPER.name],
+        "include_dirs": list(copied.include_dirs),
+        "files": list(copied.files),
+    }
     (folder / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
-    (folder / SETTINGS).write_text(_settings(decoder, board, sources), encoding="utf-8")
+    (folder / SETTINGS).write_text(_settings(decoder, board, copied), encoding="utf-8")
     shutil.copyfile(SCRIPT, folder / SCRIPT.name)
+    return copied.read
 
 
 def wrapper_source(decoder: DecoderFolder) -> str:
-    """Text of decoder_top_axi.v around the decoder's own top and its parameters."""
-    manifest = decoder.manifest
-    values = ", ".join(f".{name}({value})" for name, value in sorted(manifest.parameters.items()))
-    instance = f"{manifest.top} #({values}) u_decoder (" if values else f"{manifest.top} u_decoder ("
-    return WRAPPER.read_text(encoding="utf-8").replace(INSTANCE, instance)
+    """Text of decoder_top_axi.v around the decoder's own top."""
+    return WRAPPER.read_text(encoding="utf-8").replace(INSTANCE, f"{decoder.manifest.top} u_decoder (")
 
 
-def _copied(decoder: DecoderFolder, source: Path, folder: Path) -> str:
-    """Copy a source into the folder; its path there. Sources from elsewhere may share a name: they get a number."""
-    name = f"rtl/{decoder.sources.index(source):02}_{source.name}"
-    if source.is_relative_to(decoder.path) and ".." not in source.parts:
-        name = str(source.relative_to(decoder.path))
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    return name
-
-
-def _settings(decoder: DecoderFolder, board: VivadoBoard, sources: list[str]) -> str:
+def _settings(decoder: DecoderFolder, board: VivadoBoard, copied: Copied) -> str:
     """Text of settings.tcl: what build.tcl needs to know, as plain Tcl variables."""
     manifest, system = decoder.manifest, board.system
+    verilog = [name for name, language in copied.sources if language == "verilog"]
     ps_settings = system.settings(manifest.clock_mhz, board.control_port_bits, board.memory_port_bits)
     values = {
         "part": board.part,
@@ -132,9 +148,11 @@ def _settings(decoder: DecoderFolder, board: VivadoBoard, sources: list[str]) ->
         "set ps_settings {",
         *(f"    CONFIG.{name} {{{value}}}" for name, value in ps_settings.items()),
         "}",
-        "set sources {",
-        *(f"    {{{source}}}" for source in sources),
-        "}",
+        *_list("systemverilog_sources", [name for name in verilog if not name.endswith(".v")]),
+        *_list("verilog_sources", [*(name for name in verilog if name.endswith(".v")), WRAPPER.name]),
+        *_list("headers", copied.headers),
+        *_list("include_dirs", copied.include_dirs),
+        *_list("data_files", copied.files),
         "# name, offset, access, and the fields: name, lowest bit, bits, access",
         "set registers {",
         *_register_lines(),
@@ -142,6 +160,10 @@ def _settings(decoder: DecoderFolder, board: VivadoBoard, sources: list[str]) ->
         "",
     ]
     return "\n".join(lines)
+
+
+def _list(name: str, values: Iterable[str]) -> list[str]:
+    return [f"set {name} {{", *(f"    {{{value}}}" for value in values), "}"]
 
 
 def register_access(accesses: list[str]) -> str:
