@@ -226,8 +226,12 @@ def test_project_holds_all_that_the_rtl_names(own: DecoderFolder, tmp_path: Path
     run = run_script(project, find_board("kv260"), tmp_path, mhz=100.0)
     assert run.code == 0, run.errors
     assert any(re.match(r"set_property include_dirs \S*/include/00 ", line) for line in run.commands)
-    told = [re.match(r"set_property file_type (\{.*?\}|\w+) .*/([\w.]+)", line) for line in run.commands]
-    kinds = {found[2]: found[1] for found in told if found}
+    kinds, file = {}, ""
+    for line in run.commands:
+        if line.startswith("get_files"):
+            file = Path(line.split()[-1]).name
+        elif found := re.match(r"set_property file_type (\{.*?\}|\w+)", line):
+            kinds[file] = found[1]
     assert (kinds["my_top.sv"], kinds["decoder_top_axi.v"]) == ("SystemVerilog", "Verilog")
     assert (kinds["byte.svh"], kinds["table.hex"]) == ("{Verilog Header}", "{Memory File}")
 
