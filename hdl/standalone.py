@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,15 @@ class Copied:
     sources: tuple[Source, ...]
     include_dirs: tuple[str, ...]
     files: tuple[str, ...]
+
+    def design(self, design: Design, folder: Path) -> Design:
+        """The design that was copied, with the copies in `folder`."""
+        return replace(
+            design,
+            sources=tuple(Source(folder / each.path, each.language) for each in self.sources),
+            include_dirs=tuple(folder / each for each in self.include_dirs),
+            files={name: folder / name for name in self.files},
+        )
 
     def manifest(self) -> dict[str, Any]:
         """The fields of a decoder.yaml in the folder."""
@@ -113,19 +122,18 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def yosys_read(design: Design, copied: Copied, others: Iterable[str] = ()) -> str:
-    """The command with which Yosys reads a copied design, and other files of the folder.
+def yosys_read(design: Design, folder: Path, others: Iterable[str] = ()) -> str:
+    """The command with which Yosys, running in `folder`, reads a design that was copied below it, and other files.
 
     Raises:
         BuildError: there is C in it, which no gates can be made of; or VHDL, see `hdl.ghdl.verilog_of`.
     """
-    for source in copied.sources:
+    for source in design.sources:
         if source.language != "verilog":
             raise BuildError(f"{design.name}: {source.path.name} is no Verilog, and Yosys makes gates of nothing else")
-    place = {source.path: str(copy.path) for source, copy in zip(design.sources, copied.sources, strict=True)}
-    names = [place[path] for path in design.of("verilog")]
-    options = [f"-I{folder}" for folder in copied.include_dirs]
+    options = [f"-I{each.relative_to(folder).as_posix()}" for each in design.search_dirs]
     options += [f"-D{name}" if text is None else f"-D{name}={text}" for name, text in design.defines.items()]
+    names = [path.relative_to(folder).as_posix() for path in design.of("verilog")]
     return " ".join(["read_verilog", "-sv", *map(_quoted, [*options, *names, *others])])
 
 

@@ -24,7 +24,7 @@ def areas(run: RunFolder, skipped: Callable[[str], None]) -> dict[str, Area]:
             continue
         try:
             decoder = DecoderFolder(Path(place))
-            found[decoder_id] = asdict(xc7_area(decoder.sources, decoder.manifest.top))
+            found[decoder_id] = asdict(xc7_area(decoder.design))
         except HdlError as error:
             skipped(f"area of {place}: {error}")
     return found

@@ -16,7 +16,10 @@ from hdl.boards.families import DEVICE, NETLIST, PLACED, REPORT, OpenFamily
 from hdl.build import cached_build
 from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
+from hdl.design import beyond_key
 from hdl.errors import BoardError, BuildError
+from hdl.ghdl import verilog_of
+from hdl.standalone import copy_design, included_files, yosys_read
 from hdl.synth.toolbox import copy_sources, run_tool, tool_version
 
 PACKAGE = "decoder_pkg.sv"
@@ -99,7 +102,6 @@ def build_bitstream(
     """
     clock = board.clock(clock_mhz)
     check_behind_uart(decoder)
-    check_sources(decoder)
     family = open_family(board)
     uart = [RTL_FOLDER / name for name in UART_RTL]
     key = {
@@ -108,13 +110,19 @@ def build_bitstream(
         "family": family.model_dump(),
         "clock": clock.model_dump(),
         "constraints": board.constraints,
-        "sources": [*decoder.sources, *uart, *board.sources],
+        "design": decoder.design.key(),
+        "sources": [*uart, *board.sources],
         "manifest": decoder.manifest.model_dump(mode="json"),
         "statistics": statistics,
         "tools": [tool_version(tool, family.packages.get(tool)) for tool in family.tools],
         "builder": Path(__file__),
     }
-    folder = cached_build(key, lambda folder: _build(board, family, decoder, clock, folder, statistics=statistics))
+
+    def build(folder: Path) -> list[Path]:
+        _build(board, family, decoder, clock, folder, statistics=statistics)
+        return beyond_key(decoder.design, included_files(verilog_of(decoder.design)))
+
+    folder = cached_build(key, build, decoder.design.search_dirs)
     bitstream = Bitstream(folder, board, clock, DecoderFolder(folder / DECODER))
     check_timing(bitstream)
     return bitstream
@@ -135,26 +143,18 @@ def check_behind_uart(decoder: DecoderFolder) -> None:
         )
 
 
-def check_sources(decoder: DecoderFolder) -> None:
-    """Refuse sources that cannot lie in one folder: BoardError with the remedy."""
-    manifest = decoder.manifest
-    names = [source.name for source in decoder.sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BoardError(f"the decoder {manifest.name} has two sources called {', '.join(twice)}; rename one")
-
-
 def _build(
     board: Board, family: OpenFamily, decoder: DecoderFolder, clock: Clock, folder: Path, *, statistics: bool
 ) -> None:
     built = as_built(decoder, clock.mhz, folder / DECODER, statistics=statistics)
-    names = copy_sources([*built.sources, *(RTL_FOLDER / name for name in UART_RTL), *board.sources], folder)
+    ours = copy_sources([*(RTL_FOLDER / name for name in UART_RTL), *board.sources], folder)
+    built.design.put_files(folder)  # where Yosys runs
     copy_sources([board.constraints], folder)
     chosen = " ".join(f"-chparam {name} {value}" for name, value in clock.top_parameters.items())
     top = board.file.top
     run_tool(
         "yosys",
-        ["-q", "-p", f"read_verilog -sv {names}; hierarchy -top {top} {chosen}; "
+        ["-q", "-p", f"{yosys_read(built.design, folder, ours.split())}; hierarchy -top {top} {chosen}; "
          f"{family.synthesis} -top {top} -json {NETLIST}"],
         folder,
     )  # fmt: skip
@@ -205,16 +205,14 @@ def as_built(decoder: DecoderFolder, mhz: float, target: Path, *, statistics: bo
     Raises:
         BoardError: its constants are not as they are compiled.
     """
-    manifest = decoder.manifest.model_dump(mode="json")
-    manifest.update(sources=[f"rtl/{source.name}" for source in decoder.sources], clock_mhz=mhz)
-    (target / "rtl").mkdir(parents=True)
-    for source in decoder.sources:
-        text = source.read_text(encoding="utf-8")
-        if source.name == PACKAGE:
-            text = _with_constant(text, "ClockHz", str(round(1e6 * mhz)), source)
-            if not statistics:
-                text = _with_constant(text, "Statistics", "1'b0", source)
-        (target / "rtl" / source.name).write_text(text, encoding="utf-8")
+    target.mkdir(parents=True)
+    copied = copy_design(verilog_of(decoder.design), target)
+    manifest = {**decoder.manifest.model_dump(mode="json"), **copied.manifest(), "clock_mhz": mhz}
+    package = next(target / source.path for source in copied.sources if source.path.name == PACKAGE)
+    text = _with_constant(package.read_text(encoding="utf-8"), "ClockHz", str(round(1e6 * mhz)), package)
+    if not statistics:
+        text = _with_constant(text, "Statistics", "1'b0", package)
+    package.write_text(text, encoding="utf-8")
     for field, file in decoder.data_files.items():
         manifest[field] = f"{field}{file.suffix}"
         shutil.copyfile(file, target / manifest[field])

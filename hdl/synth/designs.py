@@ -10,6 +10,7 @@ from hdl.compile.decoder import RTL_FOLDER, compile_decoder
 from hdl.compile.layout import events_layout
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.design import verilog_design
 from hdl.synth.measure import WEIGHTS_AT, memory
 from hdl.synth.tools import Area, ecp5_fmax_mhz, xc7_area
 
@@ -51,13 +52,13 @@ def cost(distance: int, core: str, options: UnionFindOptions | None, *, placed: 
     with compiled(distance, distance, core, options) as decoder:
         sources = core_sources(decoder)
         return Cost(
-            core=xc7_area(sources, CORE),
+            core=xc7_area(verilog_design(CORE, CORE, sources)),
             fmax_mhz=ecp5_fmax_mhz(sources, CORE) if placed else None,
-            decoder=xc7_area(decoder.sources, decoder.manifest.top) if whole else None,
+            decoder=xc7_area(decoder.design) if whole else None,
         )
 
 
 def core_area(distance: int, options: UnionFindOptions) -> Area:
     """Area of a windowed core."""
     with compiled(distance, 2 * distance, "union-find", options) as decoder:
-        return xc7_area(core_sources(decoder), CORE)
+        return xc7_area(verilog_design(CORE, CORE, core_sources(decoder)))

@@ -1,12 +1,15 @@
 """Yosys and nextpnr: area for Xilinx 7 series, frequency for ECP5. Results are kept by content."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hdl.build import cached_build
+from hdl.design import Design, beyond_key, literal
+from hdl.ghdl import verilog_of
+from hdl.standalone import copy_design, included_files, yosys_read
 from hdl.synth.toolbox import copy_sources, run_tool
 
 LUTS_OF_CELL = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "SRL16E": 1, "SRLC32E": 1}
@@ -24,31 +27,47 @@ class Area:
     block_rams: float
 
 
-def remembered(key: Mapping[str, Any], measure: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
-    """The result of `measure`, from the cache where the same key was measured before."""
+def remembered(
+    key: Mapping[str, Any],
+    measure: Callable[[Path], Mapping[str, Any]],
+    read: Callable[[], Iterable[Path]] = tuple,
+    search: Sequence[Path] = (),
+) -> dict[str, Any]:
+    """The result of `measure`, from the cache where the same was measured before.
 
-    def build(folder: Path) -> None:
+    read: what is read besides what the key knows; see `cached_build`, also for `search`.
+    """
+
+    def build(folder: Path) -> Iterable[Path]:
         (folder / RESULT).write_text(json.dumps(measure(folder)))
+        return read()
 
-    result: dict[str, Any] = json.loads((cached_build(key, build) / RESULT).read_text())
+    result: dict[str, Any] = json.loads((cached_build(key, build, search) / RESULT).read_text())
     return result
 
 
-def xc7_area(sources: Sequence[Path], top: str) -> Area:
-    """LUTs, flip-flops and block RAMs after synth_xilinx for xc7z020."""
+def xc7_area(design: Design) -> Area:
+    """LUTs, flip-flops and block RAMs of a design after synth_xilinx for xc7z020.
+
+    Raises:
+        ToolMissingError: no Yosys, or no GHDL for VHDL. BuildError: a tool does not take the design.
+    """
+    design = verilog_of(design)
 
     def measure(folder: Path) -> Mapping[str, Any]:
-        names = copy_sources(sources, folder)
+        copied = copy_design(design, folder).design(design, folder)
+        chosen = " ".join(f"-chparam {name} {literal(value)}" for name, value in design.parameters.items())
         run_tool(
             "yosys",
-            ["-q", "-p", f"read_verilog -sv {names}; synth_xilinx -family xc7 -flatten -top {top}; "
-             "tee -q -o stat.json stat -json"],
+            ["-q", "-p", f"{yosys_read(copied, folder)}; hierarchy -top {design.top} {chosen}; "
+             f"synth_xilinx -family xc7 -flatten -top {design.top}; tee -q -o stat.json stat -json"],
             folder,
         )  # fmt: skip
         cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
         return asdict(_area(cells))
 
-    return Area(**remembered({"for": "xc7 area", "sources": list(sources), "top": top}, measure))
+    key = {"for": "xc7 area", **design.key()}
+    return Area(**remembered(key, measure, lambda: beyond_key(design, included_files(design)), design.search_dirs))
 
 
 def _area(cells: Mapping[str, int]) -> Area:

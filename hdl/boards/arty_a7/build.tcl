@@ -9,7 +9,8 @@ read_xdc $constraints
 
 set generics {}
 foreach parameter $parameters { lappend generics -generic $parameter }
-synth_design -top $top -part [lindex $device 0] {*}$generics
+foreach define $defines { lappend generics -verilog_define $define }
+synth_design -top $top -part [lindex $device 0] -include_dirs $include_dirs {*}$generics
 opt_design
 place_design
 phys_opt_design
