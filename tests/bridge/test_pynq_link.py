@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as Xml
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[py
 
 from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, board_project, running_board
 from bridge.boards.pynq.logic import LogicLimits
+from bridge.boards.pynq.overlay import handoff_source
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import (
     DecoderMismatchError,
@@ -34,6 +36,7 @@ from bridge.links.pynq.library import import_pynq
 from bridge.links.pynq.link import PynqLink, check_choice, parse_choice
 from bridge.links.verilated import VerilatedLink
 from hdl.boards.vivado.board import VivadoBoard, find_board
+from hdl.boards.vivado.design import CLOCK_PARAMETER
 from hdl.compile.manifest import DecoderFolder
 from hdl.registers.map import Address
 from qds1 import decode_corrections, split_frames
@@ -195,6 +198,32 @@ def test_every_board_answers_over_either_version_of_pynq_remote(memory: Memory, 
         assert pynq.Clocks.fclk0_mhz == pytest.approx(memory.decoder.clock_mhz, rel=1e-4)
         link.reset()
         np.testing.assert_array_equal(link.exchange(memory.words[0], 1), direct_answers(memory, 1))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_handoff_has_only_names_that_vivado_writes(memory: Memory, name: str) -> None:
+    """Compared with two handoffs out of Vivado that come with pynqmetadata, for a Zynq-7000 and for an RFSoC."""
+    import pynqmetadata
+
+    folder, board = memory.decoder.folder, find_board(name)
+    assert folder is not None
+    handoff = Xml.fromstring(handoff_source(board_project(folder, board), board))
+    real_files = {file.stem: file for file in Path(pynqmetadata.__file__).parent.glob("tests/hwhs/*.hwh")}
+    for kind, real_name in (
+        (board.processing_system, "resizer" if name == "pynq_z2" else "rfsoc_sam"), ("axi_dma", "resizer"),
+    ):  # fmt: skip
+        ours, real = (
+            next(module for module in root.iter("MODULE") if module.get("MODTYPE") == kind)
+            for root in (handoff, Xml.parse(real_files[real_name]).getroot())
+        )
+        for tag in ("PARAMETER", "BUSINTERFACE"):
+            known = {found.get("NAME") for found in real.iter(tag)}
+            added = {CLOCK_PARAMETER} if kind == "processing_system7" else set()
+            assert {found.get("NAME") for found in ours.iter(tag)} - added <= known
+        for tag in ("MODULE", "BUSINTERFACE", "MEMRANGE"):
+            attributes = {attribute for found in real.iter(tag) for attribute in found.attrib}
+            assert {attribute for found in ours.iter(tag) for attribute in found.attrib} <= attributes
+        assert (ours.get("VLNV") or "").rpartition(":")[0] == (real.get("VLNV") or "").rpartition(":")[0]
 
 
 def test_ports_of_another_width_are_set_on_the_link_s_own_board(memory: Memory) -> None:
