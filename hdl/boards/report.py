@@ -112,7 +112,7 @@ def write_build(target: Path, fill: Callable[[Path], None], facts: Callable[[], 
         raise BoardError(f"{target} exists and holds no bitstream; name a folder that does not exist yet")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        new = Path(scratch) / "new"
+        new = Path(scratch).resolve() / "new"
         new.mkdir()
         fill(new)
         found = facts()

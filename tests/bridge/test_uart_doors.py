@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tty
 import zlib
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import serial
+import yaml
 from cobs import cobs
 
 from bridge.boards.uart_line import rtl_line
@@ -110,6 +112,18 @@ def test_a_decoder_that_does_not_go_behind_a_uart(memory: Memory, tmp_path: Path
     assert memory.decoder.folder is not None
     with pytest.raises(LinkOpenError, match="at least 4 clock cycles"):
         rtl_line(memory.decoder.folder, 2)
+
+
+def test_a_decoder_with_parameters_does_not_go_behind_a_uart(memory: Memory, tmp_path: Path) -> None:
+    """As for a bitstream: nothing between the two passes them on."""
+    assert memory.decoder.folder is not None
+    folder = tmp_path / "decoder"
+    shutil.copytree(memory.decoder.folder.path, folder)
+    manifest = yaml.safe_load((folder / "decoder.yaml").read_text())
+    (folder / "decoder.yaml").write_text(yaml.safe_dump({**manifest, "parameters": {"Depth": 4}}))
+    message = r"sets parameters of its top \(Depth\), which decoder_top_uart cannot pass on; make them constants"
+    with pytest.raises(LinkOpenError, match=message):
+        rtl_line(DecoderFolder(folder))
 
 
 def test_an_alias_that_is_a_file_is_left_alone(memory: Memory, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The generated register files are those of config/registers.rdl, and agree with what else names the registers."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_new_register_reaches_every_output(tmp_path: Path) -> None:
     source = module_source(small)
     assert "output logic [7:0]  thing_o" in source
     assert "thing_q <= 8'h12;" in source
+
+
+def test_registers_of_statistics_are_there_with_them_only() -> None:
+    """Those that docs/registers.md marks are those that module registers drops, and no others."""
+    marked = {
+        line.split("|")[2].strip()
+        for line in (REPOSITORY / "docs" / "registers.md").read_text().splitlines()
+        if line.endswith("‡ |")
+    }
+    counters = {name for name in registers.Address.__members__ if name.startswith(("COUNT_", "LATENCY_"))}
+    assert marked == counters | {"HISTOGRAM", "HISTOGRAM_SHIFT"}
+    source = (REPOSITORY / "hdl" / "rtl" / "registers.sv").read_text()
+    assert {*re.findall(r"if \(Statistics\) begin  // (\w+)", source)} == marked - {"HISTOGRAM"}
+    assert "assign in_histogram = Statistics && " in source
 
 
 @pytest.mark.parametrize(

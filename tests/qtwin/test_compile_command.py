@@ -106,6 +106,18 @@ def test_what_is_no_error_model_is_refused(
     assert not Path("decoder").exists()
 
 
+@pytest.mark.parametrize("core", ["table", "union-find"])
+def test_statistics_are_left_out_when_asked(error_model: Path, core: str) -> None:
+    options = ["--core", core, *(["--window", "4"] if core == "union-find" else [])]
+    folder = error_model.parent / "decoder"
+    if core == "table":  # eight rounds are too many for a table
+        error_model.write_text("error(0.1) D0 D1 L0\nerror(0.1) D0\nerror(0.1) D1\n")
+    for extra, constant in (([], "1'b1"), (["--without", "statistics", "--force"], "1'b0")):
+        code, output = compile_with(error_model, *options, *extra)
+        assert code == 0, output
+        assert f"localparam bit Statistics = {constant};" in (folder / "decoder_pkg.sv").read_text()
+
+
 def content_of(folder: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
