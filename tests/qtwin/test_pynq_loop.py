@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from hdl.boards.vivado.board import boards
+from qtwin.cli import app
 from tests.qtwin.conftest import Qtwin
 
 SHOTS = 1000
@@ -92,12 +95,56 @@ def test_loop_over_a_served_board_is_posted_and_equals_the_software(qtwin: Qtwin
     assert "no board answers" in gone.message
 
 
-def test_project_for_a_real_board_is_one_command(qtwin: Qtwin, tmp_path: Path) -> None:
+def test_loop_over_another_simulated_board_equals_the_software(qtwin: Qtwin) -> None:
+    pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[pynq]'")
+    arguments = ("--code", "repetition", "--noise", "uniform:0.01", "--shots", "200", "--seed", "3")
+    found = qtwin.loop(*arguments, "--link", "pynq:simulated,board=kv260,server=3.1")
+    expected = qtwin.loop(*arguments, "--link", "software")
+    assert found.result is not None, found.errors
+    assert expected.result is not None, expected.errors
+    assert found.result["digests"] == expected.result["digests"]
+
+
+@pytest.mark.parametrize(
+    ("board", "part"),
+    [((), "xc7z020clg400-1"), (("--board", "kv260"), "xck26-sfvc784-2LV-c")],
+    ids=["default", "kv260"],
+)
+def test_project_for_a_real_board_is_one_command(
+    qtwin: Qtwin, tmp_path: Path, board: tuple[str, ...], part: str
+) -> None:
     folder = tmp_path / "project"
     done = subprocess.run(
-        [sys.executable, "-m", "qtwin", "board", "--pynq", *MEMORY, "--project", str(folder)],
+        [sys.executable, "-m", "qtwin", "board", "--pynq", *board, *MEMORY, "--project", str(folder)],
         env=qtwin.environment(), capture_output=True, text=True, check=False, timeout=START_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"vivado -mode batch -source {folder}/build.tcl" in done.stdout
     assert {"build.tcl", "settings.tcl", "decoder_top_axi.v", "decoder.yaml"} <= {f.name for f in folder.iterdir()}
+    assert f"set part {part}\n" in (folder / "settings.tcl").read_text()
+
+
+def test_boards_are_named_by_the_help_and_by_the_error() -> None:
+    shown = CliRunner().invoke(app, ["board", "--help"], env={"COLUMNS": "200"})
+    wrong = CliRunner().invoke(app, ["board", "--pynq", "--board", "kv26"], env={"COLUMNS": "200"})
+    assert wrong.exit_code != 0
+    for name in boards():
+        assert name in shown.output
+        assert name in wrong.output
+    assert "did you mean 'kv260'?" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("board", "--pynq", "--server", "3.2"), "--server '3.2': expected 4.0 or 3.1"),
+        (("board", "--uart", "--board", "kv260"), "--board: is for --pynq, not for this board"),
+        (("loop", "--link", "pynq:simulated,board=kv26"), "--link: there is no Zynq board 'kv26'"),
+        (("loop", "--link", "pynq:simulated,server=3.2"), "--link: there is no server '3.2': expected one of 4.0, 3.1"),
+        (("loop", "--link", "pynq:simulated,kv260"), "--link: pynq:simulated: 'kv260' is not for it"),
+    ],
+)
+def test_board_that_there_is_not_is_refused_at_the_door(arguments: tuple[str, ...], says: str) -> None:
+    done = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+    assert done.exit_code != 0
+    assert says in " ".join(done.output.split())
