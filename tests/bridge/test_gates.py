@@ -10,12 +10,13 @@ import pytest
 from bridge.boards.uart_line import gates_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.decoders import Decoder, find_decoder
+from bridge.errors import RegisterError
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link
 from hdl.boards.bitstream import build_bitstream
 from hdl.boards.board import find_board
 from hdl.errors import ToolMissingError
-from hdl.registers.map import Address, LinkAddress
+from hdl.registers.map import FEATURES_NO_STATISTICS, Address, LinkAddress
 from qds1 import decode_corrections
 from qds1.shots import Words
 from tests.bridge.boards import STOP_S
@@ -29,12 +30,12 @@ SLOWLY = Deadlines(exchange_s=600, register_s=120)
 
 
 @contextmanager
-def link_to_gates(board_name: str, decoder: Decoder) -> Iterator[Link]:
+def link_to_gates(board_name: str, decoder: Decoder, *, statistics: bool = True) -> Iterator[Link]:
     """A link to the netlist of a board's bitstream behind a pseudo-terminal."""
     board = find_board(board_name)
     assert decoder.folder is not None
     try:
-        bitstream = build_bitstream(board, decoder.folder)
+        bitstream = build_bitstream(board, decoder.folder, statistics=statistics)
     except ToolMissingError as error:
         pytest.skip(str(error))
     stopped = threading.Event()
@@ -61,7 +62,11 @@ def check(link: Link, decoder: Decoder, words: Words, software_link: Link) -> No
     assert 0 < np.count_nonzero(answers.flips) < len(words)
     if decoder.name.startswith("table"):
         assert set(answers.latency_cycles.tolist()) == {TABLE_CYCLES}
-    assert link.read_register(Address.COUNT_SHOTS) == len(words)
+    if FEATURES_NO_STATISTICS.get(link.read_register(Address.FEATURES)):
+        with pytest.raises(RegisterError, match="no such register"):
+            link.read_register(Address.COUNT_SHOTS)
+    else:
+        assert link.read_register(Address.COUNT_SHOTS) == len(words)
     counters = (LinkAddress.LINK_BAD_CRC, LinkAddress.LINK_BAD_FRAMES, LinkAddress.LINK_FRAMING_ERRORS)
     assert [link.read_register(counter) for counter in counters] == [0, 0, 0]
 
@@ -76,6 +81,16 @@ def test_gates_of_the_smallest_decoder_answer_as_software(board: str, shots: int
     software.open()
     with link_to_gates(board, memory.decoder) as link:
         check(link, memory.decoder, memory.words[:shots], software)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.parametrize("board", ["icebreaker", "colorlight_i5"])
+def test_gates_without_statistics_answer_as_software(board: str, memory: Memory) -> None:
+    software = make_link("software", memory.decoder, memory.problem, Deadlines())
+    software.open()
+    with link_to_gates(board, memory.decoder, statistics=False) as link:
+        check(link, memory.decoder, memory.words[:24], software)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Boards: their descriptions, and a real bitstream of the smallest decoder."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,23 +15,16 @@ from hdl.boards.report import report_text, summary, write_bitstream
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BoardError, BuildError, ToolMissingError
 from hdl.synth import toolbox
-from tests.bridge.memory import sampled_memory
 
 BUILD_TIMEOUT_S = 1500
 ECP5_PREAMBLE = b"\xff\xff\xbd\xb3"
 """Lattice FPGA-TN-02039, ECP5 sysCONFIG: the preamble after the comment."""
 LFE5U_85_IDCODE = 0x41113043
 """Lattice FPGA-TN-02039, table of device identifiers."""
+LFE5U_25_IDCODE = 0x41111043
+"""The same table."""
 ICE40_PREAMBLE = b"\x7e\xaa\x99\x7e"
 """Lattice FPGA-TN-02001, iCE40 Programming and Configuration: the synchronisation word."""
-
-
-@pytest.fixture(scope="module")
-def decoder() -> DecoderFolder:
-    """Repetition code d=3, three rounds, by table: the one whose gates are simulated as well."""
-    folder = sampled_memory(num_shots=1, seed=1).decoder.folder
-    assert folder is not None
-    return folder
 
 
 def needs(*tools: str) -> None:
@@ -64,7 +58,7 @@ def board_folder(folder: Path, **changes: object) -> Path:
 
 
 def test_every_board_is_whole() -> None:
-    assert {"hx8k", "ulx3s"} <= {*boards()}
+    assert {"arty_a7", "colorlight_i5", "hx8k", "icebreaker", "ulx3s"} <= {*boards()}
     for name in boards():
         board = find_board(name)
         pins = board.constraints.read_text()
@@ -73,6 +67,33 @@ def test_every_board_is_whole() -> None:
         ports = [line[-1].rstrip(",") for line in lines if line and line[0] in ("input", "output")]
         assert ports
         assert [port for port in ports if port not in pins] == []
+
+
+PINS = {
+    # Digilent's Arty-A7-35-Master.xdc for Rev. D and E
+    "arty_a7": {
+        "clk_100mhz": "E3", "uart_txd_in": "A9", "uart_rxd_out": "D10", "reset_n": "C2",
+        "led[0]": "H5", "led[1]": "J5", "led[2]": "T9", "led[3]": "T10",
+    },
+    # wuxx/Colorlight-FPGA-Projects, and litex-boards' platform for revision 7.0
+    "colorlight_i5": {"clk_25mhz": "P3", "uart_tx": "J17", "uart_rx": "H18", "reset_n": "K18", "led_n": "U16"},
+    # icebreaker-fpga's icebreaker.pcf: CLK, RX, TX, BTN_N, LEDR_N, LEDG_N
+    "icebreaker": {
+        "clk_12mhz": "35", "ftdi_txd": "6", "ftdi_rxd": "9", "btn_n": "10", "led_red_n": "11", "led_green_n": "37",
+    },
+}  # fmt: skip
+PIN_PATTERNS = {
+    ".pcf": r"^set_io (?:-pullup yes )?(?P<port>\S+) (?P<pin>\S+)$",
+    ".lpf": r'^LOCATE COMP "(?P<port>\S+)" SITE "(?P<pin>\S+)";$',
+    ".xdc": r"PACKAGE_PIN (?P<pin>\S+) .*\[get_ports \{?(?P<port>[^\s}]+)\}?\]$",
+}
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_pins_are_those_of_the_boards_documentation(name: str) -> None:
+    constraints = find_board(name).constraints
+    found = re.finditer(PIN_PATTERNS[constraints.suffix], constraints.read_text(), re.MULTILINE)
+    assert {match["port"]: match["pin"] for match in found} == PINS[name]
 
 
 def test_board_outside_the_package_is_a_folder(tmp_path: Path) -> None:
@@ -177,6 +198,24 @@ def test_hx8k_bitstream_of_the_smallest_decoder(decoder: DecoderFolder) -> None:
     facts = summary(bitstream)
     assert facts["fmax_mhz"] >= facts["clock_mhz"] == 12
     assert ICE40_PREAMBLE in bitstream.file.read_bytes()[:16]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+@pytest.mark.parametrize(
+    ("board", "cells", "most"), [("icebreaker", "logic cells", 0.8 * 5280), ("colorlight_i5", "LUT4", 0.2 * 24_288)]
+)
+def test_small_boards_hold_a_decoder_without_statistics(
+    decoder: DecoderFolder, board: str, cells: str, most: float
+) -> None:
+    needs("yosys", "nextpnr-ecp5", "nextpnr-ice40")
+    bitstream = build_bitstream(find_board(board), decoder, statistics=False)
+    facts = summary(bitstream)
+    assert facts["fmax_mhz"] >= facts["clock_mhz"]
+    assert 1000 < facts["utilisation"][cells]["used"] < most
+    assert "| statistics | left out |" in report_text(facts)
+    start = bitstream.file.read_bytes()[:200]
+    assert (ICE40_PREAMBLE if board == "icebreaker" else LFE5U_25_IDCODE.to_bytes(4, "big")) in start
 
 
 def test_make_bitstream_shows_what_can_be_chosen() -> None:
