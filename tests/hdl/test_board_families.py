@@ -166,6 +166,14 @@ def test_no_family_and_two_are_refused(tmp_path: Path) -> None:
         Board(board_folder(tmp_path / "script", family=script))
 
 
+def test_the_family_of_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "boards.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(synthesis: .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    board = Board(board_folder(tmp_path / "mine", family=yaml.safe_load(shown)))
+    assert isinstance(board.family, OpenFamily)
+    assert board.family.tools == ("yosys", "nextpnr-himbaechel-gowin", "gowin_pack")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(BUILD_TIMEOUT_S)
 def test_a_family_spelled_out_in_a_folder_anywhere_makes_a_real_bitstream(
