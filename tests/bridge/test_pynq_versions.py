@@ -17,8 +17,9 @@ from filelock import FileLock
 
 pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[pynq]'")
 
-from bridge.boards.pynq.board import BoardSettings, running_board
+from bridge.boards.pynq.board import BoardSettings, board_project, running_board
 from bridge.boards.pynq.logic import LogicLimits
+from bridge.boards.pynq.overlay import simulated_overlay, write_overlay
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.links.verilated import VerilatedLink
 from hdl.boards.vivado.board import find_board
@@ -150,6 +151,37 @@ def test_driver_s_wheel_is_all_that_the_driver_needs(image: Image) -> None:
     files = done.stdout.split()
     assert len(files) > 10
     assert all(Path(file).is_relative_to(image.site) for file in files)
+
+
+@pytest.mark.slow
+def test_driver_and_handoff_suit_kria_s_pynq_3_0(memory: Memory, driver_wheel: Path, tmp_path: Path) -> None:
+    """Kria-PYNQ has pynq 3.0.1, which knows no remote boards: it imports the driver and reads the handoff, no more."""
+    python = environment("3.10", [
+        "pynq==3.0.1", "pynqmetadata==0.1.2", "pynqutils==0.1.1", "numpy<2", "pycparser<3", "pydantic<2", "ipython",
+    ])  # fmt: skip
+    site = tmp_path / "site"
+    image = Image("3.0.1", python, site)
+    site.mkdir()
+    installed = image.run(
+        "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "-t", str(site), str(driver_wheel)
+    )
+    assert installed.returncode == 0, installed.stderr
+    board, folder = find_board("kv260"), memory.decoder.folder
+    assert folder is not None
+    bitstream = write_overlay(simulated_overlay(board_project(folder, board), board), tmp_path)
+    done = image.run("-c", (
+        "import json, sys, pynq\n"
+        "from bridge.links.pynq.driver import DecoderIP, design\n"
+        "from pynq.metadata.runtime_metadata_parser import RuntimeMetadataParser\n"
+        "from pynqmetadata.frontends import Metadata\n"
+        "found = RuntimeMetadataParser(Metadata(input=sys.argv[1])).ip_dict\n"
+        "print(json.dumps([pynq.__version__, found['decoder_0']['type'] in DecoderIP.bindto,"
+        " found['axi_dma_0']['phys_addr'], found['decoder_0']['phys_addr'],"
+        " float(found['zynq_ultra_ps_e_0']['parameters'][design.CLOCK_PARAMETER])]))\n"
+    ), str(bitstream.with_suffix(".hwh")))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = ["3.0.1", True, 0xA000_0000, 0xA001_0000, memory.decoder.clock_mhz]
+    assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
 def test_driver_s_wheel_is_for_python_3_10(driver_wheel: Path) -> None:

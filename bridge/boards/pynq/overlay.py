@@ -166,6 +166,7 @@ def _width_parameters(board: VivadoBoard) -> dict[str, object]:
 def _add_processing_system(modules: Xml.Element, board: VivadoBoard, clock_mhz: float) -> None:
     system = board.system
     module = _add_module(modules, system.cell, f"xilinx.com:ip:{system.kind}:{PS_VERSION[system.kind]}")
+    module.set("IS_PL", "FALSE")  # how pynq before 3.1 knows it
     _add_parameters(module, _clock_parameters(board, clock_mhz) | _width_parameters(board))
     buses = Xml.SubElement(module, "BUSINTERFACES")
     Xml.SubElement(buses, "BUSINTERFACE", NAME=system.control_bus, TYPE="MASTER", VLNV=BUS_VLNV)
