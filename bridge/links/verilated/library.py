@@ -17,7 +17,8 @@ from hdl.build import (
     unknown_parameter,
     verilator_environment,
 )
-from hdl.design import Design, beyond_key, read_by_compiler, read_by_verilator, verilator_arguments
+from hdl.design import Design, beyond_key, read_by_verilator, verilator_arguments
+from hdl.dpi import compile_c
 from hdl.errors import BuildError
 from hdl.toolchain import require
 
@@ -39,7 +40,6 @@ MAKE = ("make", "-f", "Vtop.mk", "-j2", "OPT_GLOBAL=-O3", "OPT_SLOW=-O0")
 VERILATOR_FLAGS = ("--cc", "--prefix", "Vtop", *VERILATOR_SPEED_FLAGS)
 OBJECTS = "obj"
 DATA_FOLDER = "files"
-C_FOLDER = "c"
 RUNTIME_NAME, RUNTIME_OBJECT = "libverilated.a", "qtwin_runtime.o"
 
 
@@ -78,7 +78,7 @@ def build_library(
 
     def build(folder: Path) -> list[Path]:
         read = _verilate(design, [*flags, *verilator_arguments(design)], optimisation, folder, environment)
-        objects, read_by_c = _compile_c(design, folder, environment)
+        objects, read_by_c = compile_c(design, folder, environment)
         _link_library(design, harness, objects, folder, environment, trace)
         design.put_files(folder / DATA_FOLDER)
         return beyond_key(design, [*read, *read_by_c])
@@ -105,21 +105,6 @@ def _verilate(
     read = read_by_verilator(folder / OBJECTS, folder)
     _run([*MAKE, f"OPT_FAST={optimisation}", "Vtop__ALL.a"], folder / OBJECTS, environment, design.name)
     return read
-
-
-def _compile_c(design: Design, folder: Path, environment: Mapping[str, str]) -> tuple[list[Path], list[Path]]:
-    """Compile the sources in C and C++ that the RTL calls by DPI-C; returns the objects, and what was read."""
-    include = Path(environment["VERILATOR_ROOT"]) / "include"
-    objects, read = [], []
-    for index, source in enumerate(design.of("c")):
-        compiled, rule = folder / f"{C_FOLDER}{index}.o", folder / f"{C_FOLDER}{index}.d"
-        compiler = ["gcc", "-std=gnu11"] if source.suffix.lower() == ".c" else ["g++", "-std=gnu++17"]
-        command = [*compiler, "-O2", "-fPIC", "-MMD", "-MF", str(rule), f"-I{folder / OBJECTS}"]
-        command += [f"-I{include}/vltstd", f"-I{include}", *(f"-I{each}" for each in design.search_dirs)]
-        _run([*command, "-c", str(source), "-o", str(compiled)], folder, environment, design.name)
-        objects.append(compiled)
-        read += [path for path in read_by_compiler(rule, folder) if not path.is_relative_to(include)]
-    return objects, read
 
 
 def _runtime(objects: Path, environment: Mapping[str, str], trace: str | None) -> Path:

@@ -1,0 +1,1 @@
+#define INVERTED 0

@@ -1,0 +1,3 @@
+package wild_pkg;
+  localparam logic Inverted = 1'b0;
+endpackage

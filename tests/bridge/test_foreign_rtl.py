@@ -1,0 +1,355 @@
+"""RTL that others wrote: streams of every shape, languages, headers, tables, parameters, and nothing stale."""
+
+import shutil
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from bridge.decoders import find_decoder
+from bridge.errors import BridgeError, LinkError, LinkOpenError
+from bridge.links import make_link
+from bridge.links.base import Deadlines, OpenedLink
+from hdl.compile.manifest import MANIFEST_NAME
+from hdl.compile.stream_wrapper import AdapterStatus
+from qds1 import Corrections, decode_corrections
+from qds1.shots import Bits
+from qtwin.problems import MemoryChoice, pose
+from tests.bridge.memory import Memory
+from tests.tools import needs_simulator
+
+FOREIGN = Path(__file__).parent / "foreign"
+SHOTS = 60
+VERILOG_LINKS = ("verilated", "cocotb:verilator", "cocotb:icarus")
+
+
+def expected_flips(events: Bits) -> Bits:
+    """Flips of all the decoders here: data qubit 2, where stabilizer 1 alone is left over in the readout."""
+    parity = events.reshape(len(events), -1, 2).sum(axis=1) & 1
+    return np.asarray((parity[:, 1] == 1) & (parity[:, 0] == 0), dtype=np.uint8)[:, None]
+
+
+def write_decoder(folder: Path, rtl: tuple[str, ...], stream: Mapping[str, Any] | None, **fields: Any) -> Path:
+    """A decoder's folder, as its owner would write it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in rtl:
+        shutil.copy(FOREIGN / name, folder / name)
+    sources = [name for name in rtl if not name.endswith(".h")]
+    manifest = {
+        "name": folder.name, "protocol": "stream/1", "top": Path(rtl[0]).stem, "sources": sources,
+        "num_stabilizers": 2, "num_data_qubits": 3, "num_observables": 1, "rounds": 3,
+        "stream": {"word_bits": 8, "shot_words": 1, "answer_words": 1, **(stream or {})},
+    }  # fmt: skip
+    (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, **fields}))
+    return folder
+
+
+def answers_of(folder: Path, memory: Memory, link_name: str = "verilated", shots: int = SHOTS) -> Corrections:
+    """What the decoder answers to the memory's first shots."""
+    needs_simulator(link_name)
+    decoder = find_decoder(str(folder), memory.problem)
+    with OpenedLink(make_link(link_name, decoder, memory.problem, Deadlines(exchange_s=60))) as opened:
+        return decode_corrections(opened.link.exchange(memory.words[:shots].ravel(), shots), 1)
+
+
+def check_answers(folder: Path, memory: Memory, link_name: str = "verilated", *, inverted: bool = False) -> Corrections:
+    """The answers, which have to be right (or all of them wrong)."""
+    answers = answers_of(folder, memory, link_name)
+    expected = expected_flips(memory.events[:SHOTS])
+    assert expected.any()
+    np.testing.assert_array_equal(answers.flips, expected ^ np.uint8(inverted))
+    assert answers.tags.tolist() == list(range(SHOTS))
+    return answers
+
+
+def serial_stream(width: int, answers: int) -> dict[str, Any]:
+    """How serial.sv is connected."""
+    return {
+        "word_bits": width,
+        "shot_words": -(-8 // width),
+        "answer_words": answers,
+        "observables": [[(answers - 1) * width]],
+        "has_last": "out",
+    }
+
+
+def serial_parameters(width: int, answers: int) -> dict[str, int]:
+    return {"Width": width, "Words": -(-8 // width), "Answers": answers}
+
+
+SHAPES = [(1, 1), (3, 5), (8, 273), (12, 4), (33, 2), (64, 1), (512, 3)]
+
+
+@pytest.mark.parametrize(("width", "answers"), SHAPES)
+def test_streams_of_any_width_and_answers_of_any_length(
+    width: int, answers: int, memory: Memory, tmp_path: Path
+) -> None:
+    folder = write_decoder(
+        tmp_path / "serial", ("serial.sv",), serial_stream(width, answers), parameters=serial_parameters(width, answers)
+    )
+    found = check_answers(folder, memory)
+    assert not found.status.any()
+    # one cycle for the shot, one for each word of the answer, one to begin to send it; later shots wait for a turn
+    assert found.latency_cycles[0] == found.latency_cycles.min() == 2 + answers
+    if width in (3, 512):
+        again = check_answers(folder, memory, "cocotb:icarus")
+        np.testing.assert_array_equal(again.latency_cycles, found.latency_cycles)
+
+
+@pytest.mark.parametrize(("width", "answers"), [(3, 5), (8, 1), (33, 2)])
+def test_vhdl_is_simulated_as_it_is_and_by_way_of_verilog(
+    width: int, answers: int, memory: Memory, tmp_path: Path
+) -> None:
+    needs_simulator("cocotb:ghdl")
+    folder = write_decoder(
+        tmp_path / "serial",
+        ("serial.vhd",),
+        serial_stream(width, answers),
+        parameters=serial_parameters(width, answers),
+    )
+    links = ["verilated", "cocotb:ghdl"] + (["cocotb:icarus"] if width == 8 else [])
+    cycles = [check_answers(folder, memory, name).latency_cycles for name in links]
+    for other in cycles[1:]:
+        np.testing.assert_array_equal(other, cycles[0])
+
+
+@pytest.mark.parametrize("link_name", ["cocotb:ghdl", "cocotb:nvc"])
+def test_adapters_in_both_languages_agree_cycle_for_cycle(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    """The VHDL decoder behind the VHDL adapter, and the SystemVerilog decoder behind the other one."""
+    for width, answers in ((8, 2), (64, 1)):
+        stream, parameters = serial_stream(width, answers), serial_parameters(width, answers)
+        vhdl = write_decoder(tmp_path / f"v{width}", ("serial.vhd",), stream, parameters=parameters)
+        verilog = write_decoder(tmp_path / f"s{width}", ("serial.sv",), stream, parameters=parameters)
+        ours, theirs = answers_of(vhdl, memory, link_name), answers_of(verilog, memory)
+        for field in ("flips", "latency_cycles", "status", "tags"):
+            np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
+
+
+TINY_PORTS = {"clock": "clk", "reset": "rst_n", "reset_active": "low", "in_data": "ui_in", "out_data": "uo_out"}
+
+
+@pytest.mark.parametrize("link_name", ["verilated", "cocotb:icarus"])
+def test_pins_without_any_handshake(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    stream = {
+        "has_valid": False, "has_ready": False, "latency": 0, "detectors": [[0, 2, 4, 6], [1, 3, 5, 7]],
+        "observables": [[2]], "ties": {"ena": 1, "uio_in": 0x40}, "ports": TINY_PORTS,
+    }  # fmt: skip
+    folder = write_decoder(tmp_path / "tiny", ("tiny.sv",), stream, top="tt_um_tiny")
+    check_answers(folder, memory, link_name)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_pipeline_that_cannot_be_held_up(timed: bool, memory: Memory, tmp_path: Path) -> None:
+    stream: dict[str, Any] = {"has_ready": False, "in_flight": 5}
+    if timed:
+        stream |= {"has_valid": "in", "latency": 4}
+    folder = write_decoder(tmp_path / "pipeline", ("pipeline.sv",), stream, parameters={"Depth": 4})
+    found = check_answers(folder, memory)
+    assert not found.status.any()
+
+
+def test_answers_are_lost_where_the_latency_is_wrong(memory: Memory, tmp_path: Path) -> None:
+    stream = {"has_ready": False, "in_flight": 5, "has_valid": "in", "latency": 2}
+    folder = write_decoder(tmp_path / "pipeline", ("pipeline.sv",), stream, parameters={"Depth": 4})
+    flips = answers_of(folder, memory).flips
+    assert (flips != expected_flips(memory.events[:SHOTS])).any()
+
+
+def test_last_in_the_wrong_place_is_flagged(memory: Memory, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), serial_stream(8, 2), parameters=serial_parameters(8, 2))
+    source = folder / "serial.sv"
+    source.write_text(source.read_text().replace("assign out_last = last_answer", "assign out_last = !last_answer"))
+    assert (check_answers(folder, memory).status == AdapterStatus.MISPLACED_LAST).all()
+
+
+RATIO_CODEC = """
+import numpy as np
+
+class Codec:
+    def __init__(self, problem):
+        pass
+
+    def encode(self, events):
+        return (events @ (1 << np.arange(8)))[:, None].astype("uint32")
+
+    def decode(self, answers):
+        rises = answers.astype(int) & 0x7F
+        assert (abs(rises - RISES) <= 1).all(), rises
+        return (answers >> 7).astype("uint8")
+"""
+
+
+@pytest.mark.parametrize("ratio", ["2", "1/4", "3/2"])
+def test_second_clock_runs_at_its_ratio(ratio: str, memory: Memory, tmp_path: Path) -> None:
+    needs_simulator("cocotb:icarus")
+    folder = write_decoder(tmp_path / "ratio", ("ratio.sv",), {"codec": "codec.py:Codec"}, clocks={"other_clk": ratio})
+    (folder / "codec.py").write_text(RATIO_CODEC.replace("RISES", str(24 * Fraction(ratio))))
+    cycles = [check_answers(folder, memory, name).latency_cycles for name in ("verilated", "cocotb:icarus")]
+    assert cycles[0].tolist() == cycles[1].tolist()
+
+
+def wild_decoder(folder: Path) -> Path:
+    """wild.sv with all that it reads, in places of their own."""
+    write_decoder(
+        folder, ("wild.sv", "wild_pkg.sv"), None, include_dirs=["first", "second"],
+        files=["tables/flips.mem"], defines={"FROM_MANIFEST": "1'b0"},
+    )  # fmt: skip
+    for name in ("first", "second", "tables"):
+        (folder / name).mkdir()
+    (folder / "second" / "settings.vh").write_text("`define SETTING 1'b0\n")
+    write_table(folder, inverted=False)
+    return folder
+
+
+def write_table(folder: Path, *, inverted: bool) -> None:
+    flips = [bin(i & 0xAA).count("1") & 1 and not bin(i & 0x55).count("1") & 1 for i in range(256)]
+    (folder / "tables" / "flips.mem").write_text("".join(f"{int(bool(flip) != inverted)}\n" for flip in flips))
+
+
+@pytest.mark.parametrize("link_name", VERILOG_LINKS)
+def test_whatever_a_build_read_is_read_again_when_it_has_changed(
+    link_name: str, memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = wild_decoder(tmp_path / "elsewhere" / "wild")
+    check_answers(folder, memory, link_name)
+    header, package = folder / "second" / "settings.vh", folder / "wild_pkg.sv"
+    header.write_text("`define SETTING 1'b1\n")
+    check_answers(folder, memory, link_name, inverted=True)
+    package.write_text(package.read_text().replace("1'b0", "1'b1"))
+    check_answers(folder, memory, link_name)
+    write_table(folder, inverted=True)
+    check_answers(folder, memory, link_name, inverted=True)
+    # a header of the same name in a folder that is searched earlier
+    (folder / "first" / "settings.vh").write_text("`define SETTING 1'b0\n")
+    check_answers(folder, memory, link_name)
+    (folder / "first" / "settings.vh").unlink()
+    check_answers(folder, memory, link_name, inverted=True)
+
+
+@pytest.mark.parametrize("link_name", VERILOG_LINKS)
+def test_table_that_is_not_there_is_an_error(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    folder = wild_decoder(tmp_path / "wild")
+    manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
+    (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, "files": []}))
+    with pytest.raises(LinkOpenError, match=r"(?s)flips\.mem.*`files`"):
+        answers_of(folder, memory, link_name)
+
+
+@pytest.mark.parametrize("link_name", ["verilated", "cocotb:verilator"])
+def test_functions_in_c(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / "called", ("called.sv", "decide.c", "decide.h"), None)
+    check_answers(folder, memory, link_name)
+    (folder / "decide.h").write_text("#define INVERTED 1\n")
+    check_answers(folder, memory, link_name, inverted=True)
+
+
+def test_icarus_says_who_takes_c(memory: Memory, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / "called", ("called.sv", "decide.c", "decide.h"), None)
+    with pytest.raises(LinkOpenError, match=r"icarus does not take decide\.c.*verilated"):
+        answers_of(folder, memory, "cocotb:icarus")
+
+
+@pytest.mark.parametrize("link_name", VERILOG_LINKS)
+def test_parameters_are_given_and_unknown_ones_refused(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    for index, parameters in enumerate(({"FLIP": "inverted"}, {"Threshold": 1.5})):
+        folder = write_decoder(tmp_path / f"serial{index}", ("serial.sv",), None, parameters=parameters)
+        check_answers(folder, memory, link_name, inverted=True)
+    folder = write_decoder(tmp_path / "unknown", ("serial.sv",), None, parameters={"Nonsense": 1})
+    with pytest.raises(LinkOpenError, match="no parameter Nonsense"):
+        answers_of(folder, memory, link_name)
+
+
+def test_unknown_generic_of_vhdl_is_refused(memory: Memory, tmp_path: Path) -> None:
+    needs_simulator("cocotb:ghdl")
+    folder = write_decoder(tmp_path / "serial", ("serial.vhd",), None, parameters={"Nonsense": 1})
+    for link_name, message in (("verilated", "no parameter nonsense"), ("cocotb:ghdl", "(?i)nonsense")):
+        with pytest.raises(LinkOpenError, match=message):
+            answers_of(folder, memory, link_name)
+
+
+@pytest.mark.parametrize("link_name", VERILOG_LINKS)
+@pytest.mark.parametrize("kind", ["capitals", "link", "told"])
+def test_suffixes_that_say_little(kind: str, link_name: str, memory: Memory, tmp_path: Path) -> None:
+    source: Any = "Serial.SV"
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), None)
+    if kind == "capitals":
+        (folder / "serial.sv").rename(folder / source)
+    elif kind == "link":
+        source = "serial.sv"
+        (folder / "serial.sv").rename(tmp_path / "0123abcd")
+        (folder / source).symlink_to(tmp_path / "0123abcd")
+    else:
+        source = {"file": "serial.rtl", "language": "verilog"}
+        (folder / "serial.sv").rename(folder / "serial.rtl")
+    manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
+    (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, "sources": [source]}))
+    check_answers(folder, memory, link_name)
+
+
+def test_one_manifest_serves_memories_of_several_sizes(tmp_path: Path) -> None:
+    stream = {"shot_words": "({rounds}+1)*(({d}-1+7)//8)", "layers": {"stabilizers": "all"}}
+    sizes = {"num_stabilizers": "{d}-1", "num_data_qubits": "{d}", "rounds": "{rounds}"}
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), stream, parameters={"Words": "{rounds}+1"}, **sizes)
+    for distance, rounds in ((3, 2), (5, 4)):
+        _, problem = pose(MemoryChoice(code="repetition", distance=distance, rounds=rounds, noise="uniform:0.05"))
+        decoder = find_decoder(str(folder), problem)
+        assert decoder.folder is not None
+        assert decoder.folder.manifest.rounds == rounds
+        from bridge.crafting import ShotCrafter
+
+        events = problem.error_model.compile_sampler(seed=1).sample(SHOTS)[0].astype(np.uint8)
+        words = ShotCrafter(problem).words(events)
+        with OpenedLink(make_link("verilated", decoder, problem, Deadlines())) as opened:
+            flips = decode_corrections(opened.link.exchange(words.ravel(), SHOTS), 1).flips
+        layers = problem.layout.events_by_layer(events.astype(bool))
+        odd, even = layers[:, :, 1::2].sum(axis=(1, 2)) & 1, layers[:, :, ::2].sum(axis=(1, 2)) & 1
+        np.testing.assert_array_equal(flips[:, 0], (odd == 1) & (even == 0))
+
+
+def test_undriven_output_is_named_in_four_states(memory: Memory, tmp_path: Path) -> None:
+    needs_simulator("cocotb:icarus")
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), None)
+    source = folder / "serial.sv"
+    text = source.read_text().replace("out_data[0] = ", "out_data[0] = unset ^ ")
+    source.write_text(text.replace("  logic odd,", "  logic unset;\n  logic odd,"))
+    with pytest.raises(LinkError, match="X in m_axis_tdata"):
+        answers_of(folder, memory, "cocotb:icarus")
+
+
+def test_two_modules_of_one_name_are_an_error(memory: Memory, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), None, sources=["serial.sv", "again.sv"])
+    (folder / "again.sv").write_text((folder / "serial.sv").read_text())
+    with pytest.raises(LinkOpenError, match="MODDUP"):
+        answers_of(folder, memory)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"stream": {"word_bits": 513}}, "word_bits.*512"),
+        ({"stream": {"answer_words": 2000}}, "8096 bits"),
+        ({"stream": {"has_valid": False}}, "latency"),
+        ({"stream": {"latency": 3}}, "latency"),
+        ({"stream": {"has_valid": False, "latency": 1, "answer_words": 2}}, "answer_words"),
+        ({"stream": {"detectors": [0], "layers": {}}}, "detectors and layers"),
+        ({"parameters": {"Width": True}}, "true and false"),
+        ({"clocks": {"other": 17}}, "ratio"),
+        ({"clocks": {"other": "fast"}}, "clocks.other"),
+        ({"include_dirs": ["nowhere"]}, "include_dirs names 'nowhere'"),
+        ({"files": ["lut.hex"]}, "files names 'lut.hex'"),
+        ({"sources": ["serial.txt"]}, "there is no file"),
+        ({"rounds": "{rounds}+{x}"}, "{x}.* is not known"),
+        ({"rounds": "{rounds}//0"}, "has no value"),
+    ],
+)
+def test_manifest_that_cannot_be_is_refused(
+    fields: dict[str, Any], message: str, memory: Memory, tmp_path: Path
+) -> None:
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), fields.pop("stream", None), **fields)
+    with pytest.raises(BridgeError, match=message):
+        find_decoder(str(folder), memory.problem)
