@@ -166,12 +166,30 @@ def test_no_family_and_two_are_refused(tmp_path: Path) -> None:
         Board(board_folder(tmp_path / "script", family=script))
 
 
-def test_the_family_of_the_docs_is_one(tmp_path: Path) -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "boards.md").read_text()
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "tang_nano_9k"
+
+
+def test_the_board_of_the_docs_is_whole() -> None:
+    page = (EXAMPLE.parents[1] / "boards.md").read_text()
     (shown,) = re.findall(r"^```yaml\n(synthesis: .*?)^```$", page, re.MULTILINE | re.DOTALL)
-    board = Board(board_folder(tmp_path / "mine", family=yaml.safe_load(shown)))
+    board = find_board(str(EXAMPLE))
     assert isinstance(board.family, OpenFamily)
+    assert board.family == OpenFamily.model_validate(yaml.safe_load(shown))
     assert board.family.tools == ("yosys", "nextpnr-himbaechel-gowin", "gowin_pack")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(BUILD_TIMEOUT_S)
+def test_the_board_of_the_docs_makes_a_bitstream(decoder: DecoderFolder) -> None:
+    board = find_board(str(EXAMPLE))
+    assert isinstance(board.family, OpenFamily)
+    try:
+        bitstream = build_bitstream(board, decoder, statistics=False)
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+    facts = summary(bitstream)
+    assert facts["fmax_mhz"] >= facts["clock_mhz"] == 27
+    assert facts["utilisation"]["LUT4"]["available"] == 8640
 
 
 @pytest.mark.slow
