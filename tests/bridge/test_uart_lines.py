@@ -359,6 +359,51 @@ def test_a_port_that_takes_no_bytes_is_named() -> None:
     assert time.monotonic() - begun < 10
 
 
+def test_a_port_that_goes_while_it_is_listened_to_is_named() -> None:
+    """As a cable that is pulled: the pseudo-terminal's other end is closed."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    line = SerialLine(UartAddress(os.ttyname(slave)), 1.0)
+    delivery = Delivery(line, "the board", 20.0, lambda _: 0)
+    threading.Timer(0.3, os.close, (master,)).start()
+    begun = time.monotonic()
+    with pytest.raises(LinkLostError, match=r"the port /dev/pts/\d+ is gone: .*; is the cable in"):
+        delivery.settle()
+    assert time.monotonic() - begun < 5
+    line.close()
+    os.close(slave)
+
+
+class OneBehind:
+    """A line on which every answer comes when the next question does; it moves a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._reader = FrameReader()
+        self._asked: list[int] = []
+
+    def write(self, data: bytes) -> None:
+        self._asked += [message.tag for words in self._reader.take(data) for message in parse(words)]
+
+    def read(self, timeout_s: float) -> bytes:
+        if len(self._asked) < 2:
+            self.now_s += timeout_s
+            return b""
+        answer = Message(Kind.DATA, self._asked.pop(0), (Address.ID, ID_VALUE))
+        return frame(encode([answer]).astype("<u4").tobytes())
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_line_that_never_comes_to_rest_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = OneBehind()
+    monkeypatch.setattr("bridge.links.uart.delivery.time.monotonic", lambda: line.now_s)
+    with pytest.raises(LinkLostError, match="answers, but not all that it is asked within 20 s; is the line too slow"):
+        Delivery(line, "the board", 10.0, lambda _: 0).settle()
+    assert 20 < line.now_s < 25
+
+
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # which pyserial leaves when it cannot open
 def test_a_server_that_closes_and_one_that_speaks_no_rfc2217_are_named() -> None:
     def close(stopped: threading.Event) -> None:
