@@ -99,7 +99,7 @@ def _pynq(argument: str, decoder: Decoder, problem: DecodingProblem, deadlines: 
     from bridge.links.pynq.link import PynqLink
 
     del problem
-    return PynqLink(_rtl(decoder), argument, deadlines)
+    return PynqLink(_folder(decoder), argument, deadlines)  # its projects put the ports around a stream
 
 
 LINKS: Mapping[str, LinkMaker] = MappingProxyType(
@@ -216,13 +216,18 @@ def _adapted(link: Link, scheme: str, decoder: Decoder, problem: DecodingProblem
     return AdaptedLink(link, folder, problem)
 
 
-def _rtl(decoder: Decoder, language: Literal["verilog", "vhdl"] = "verilog") -> DecoderFolder:
+def _folder(decoder: Decoder) -> DecoderFolder:
     if decoder.folder is None:
         raise LinkOpenError(f"the decoder {decoder.name} is software, there is no RTL to simulate; use --link software")
+    return decoder.folder
+
+
+def _rtl(decoder: Decoder, language: Literal["verilog", "vhdl"] = "verilog") -> DecoderFolder:
+    folder = _folder(decoder)
     from hdl.compile.stream_wrapper import with_qds1_ports
     from hdl.errors import HdlError
 
     try:
-        return with_qds1_ports(decoder.folder, language)
+        return with_qds1_ports(folder, language)
     except HdlError as error:
         raise LinkOpenError(str(error)) from error

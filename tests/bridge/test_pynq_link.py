@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -306,6 +307,15 @@ def test_exchange_takes_few_calls_to_the_board(
             count(stub, name)
     opened.exchange(memory.words.ravel(), len(memory.words))
     assert 20 < len(calls) < 0.1 * len(memory.words)
+
+
+def test_overlay_that_does_not_say_how_long_answers_are_is_refused(opened: PynqLink) -> None:
+    from bridge.links.pynq.driver import DecoderBoard
+
+    overlay = driver(opened).overlay
+    blocks = {name: {"type": facts["type"]} for name, facts in overlay.ip_dict.items()}
+    with pytest.raises(LinkError, match=r"old\.bit is of an older qtwin: .* build it again"):
+        DecoderBoard(SimpleNamespace(ip_dict=blocks, bitfile_name="old.bit", decoder_0=None, axi_dma_0=None))
 
 
 def test_silent_decoder_leaves_a_link_that_asks_for_a_reset(opened: PynqLink, memory: Memory) -> None:

@@ -6,17 +6,19 @@ import subprocess
 import xml.etree.ElementTree as Xml
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import stim
 import yaml
 
+from bridge.errors import RegisterError
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.links.verilated import VerilatedLink
 from hdl.boards.vivado import design
 from hdl.boards.vivado.board import VivadoBoard, boards, find_board
-from hdl.boards.vivado.project import fill_project, write_project
+from hdl.boards.vivado.project import fill_project, longest_messages, write_project
 from hdl.boards.vivado.systems import SYSTEMS, SystemKind
 from hdl.compile.decoder import compile_decoder
 from hdl.compile.layout import events_layout
@@ -29,6 +31,7 @@ from qds1 import parse
 
 TIMEOUT_S = 60
 CLOCK_MHZ = 50.0
+RESPONSES_PER_PACKET = 0x04C
 VIVADO = r"""
 # Stands in for Vivado: every command that Tcl does not know is written down. What the script asks back is answered.
 set log [open [lindex $argv 1] w]
@@ -221,6 +224,7 @@ def test_project_holds_all_that_the_rtl_names(own: DecoderFolder, tmp_path: Path
     assert not any("tb.sv" in name or "other.svh" in name for name in names)
     for name in names - {"settings.tcl", "build.tcl", "decoder.yaml"}:
         assert f"    {{{name}}}" in text, name
+    assert "integer LongestAnswerWords = 4," in (project.path / "decoder_top_axi.v").read_text()  # 1 of its own
     written = DecoderFolder(project.path).design
     assert lint_top(written.top, written.of("verilog"), verilator_arguments(written)) == ""
     run = run_script(project, find_board("kv260"), tmp_path, mhz=100.0)
@@ -236,13 +240,49 @@ def test_project_holds_all_that_the_rtl_names(own: DecoderFolder, tmp_path: Path
     assert (kinds["byte.svh"], kinds["table.hex"]) == ("{Verilog Header}", "{Memory File}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "answer_words", "frame_words"),
+    [
+        ({"core": "table"}, 4, 0),  # header, flips, latency, status
+        ({"core": "table", "num_observables": 40}, 5, 0),
+        ({"core": "union-find", "options": {"window": 6}}, 4, 5),
+        ({"core": "union-find", "options": {"window": 0}}, 4, 0),
+        ({"core": "user"}, 4, 5),  # it may send FRAMEs
+    ],
+)
+def test_longest_messages_are_known_beforehand(
+    decoder: DecoderFolder, changes: dict[str, Any], answer_words: int, frame_words: int
+) -> None:
+    found = longest_messages(decoder.manifest.model_copy(update=changes))
+    assert found == {"LongestAnswerWords": answer_words, "LongestFrameWords": frame_words}
+
+
+def test_wide_answers_of_a_stream_are_counted(own: DecoderFolder) -> None:
+    assert own.manifest.stream is not None
+    stream = own.manifest.stream.model_copy(update={"word_bits": 64, "answer_words": 3})
+    assert longest_messages(own.manifest.model_copy(update={"stream": stream}))["LongestAnswerWords"] == 1 + 3 * 2 + 2
+
+
 def test_project_simulates_as_the_decoder_does(own: DecoderFolder, tmp_path: Path) -> None:
     """Each answer is bit 1 of the shot's byte, inverted by the macro's mask and once more by the table's entry."""
     fill_project(own, find_board("pynq_z2"), tmp_path / "project")
     shots = np.array([0x00, 0x02, 0xFD, 0xFF], dtype=np.uint32)
-    with OpenedLink(VerilatedLink(DecoderFolder(tmp_path / "project"), Deadlines())) as opened:
-        answers = parse(opened.link.exchange(shots, len(shots)))
-    assert [answer.payload[0] for answer in answers] == [0, 1, 0, 1]
+    link = VerilatedLink(DecoderFolder(tmp_path / "project"), Deadlines())
+    with OpenedLink(link):
+        answers = parse(link.exchange(shots, len(shots)))
+        assert [answer.payload[0] for answer in answers] == [0, 1, 0, 1]
+        assert link.read_register(RESPONSES_PER_PACKET) == 1
+        assert link.read_register(0x000) == 0x31534451
+        for responses, packet_words in ((1, 4), (3, 12), (4, 16), (0, None)):
+            link.write_register(RESPONSES_PER_PACKET, responses)
+            assert link.read_register(RESPONSES_PER_PACKET) == responses
+            done = link.transfer(shots, 100, idle_cycles=500, max_cycles=100_000)
+            assert (done.received.size, done.ended) == ((16, False) if packet_words is None else (packet_words, True))
+            rest = link.transfer(shots[:0], 100, idle_cycles=500, max_cycles=100_000).received.size
+            link.reset()
+            assert rest <= 16 - done.received.size
+        with pytest.raises(RegisterError, match="0x01c"):
+            link.read_register(0x01C)
 
 
 @pytest.mark.parametrize(

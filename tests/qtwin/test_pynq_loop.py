@@ -105,6 +105,20 @@ def test_loop_over_another_simulated_board_equals_the_software(qtwin: Qtwin) -> 
     assert found.result["digests"] == expected.result["digests"]
 
 
+def test_decoder_with_a_stream_of_its_own_runs_on_a_board(qtwin: Qtwin) -> None:
+    pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[pynq]'")
+    memory = ("--code", "repetition", "--noise", "uniform:0.02")
+    made = CliRunner().invoke(app, ["decoder", "new", str(qtwin.folder / "mine"), "--stream", *memory])
+    assert made.exit_code == 0, made.output
+    arguments = ("--decoder", str(qtwin.folder / "mine"), *memory, "--shots", "300", "--seed", "3")
+    results = []
+    for link in ("pynq:simulated,board=zcu104", "verilated"):
+        outcome = qtwin.loop(*arguments, "--link", link)
+        assert outcome.result is not None, outcome.errors
+        results.append([outcome.result["digests"], outcome.result["decoder_metrics"]["latency_cycles"]])
+    assert results[0] == results[1]
+
+
 @pytest.mark.parametrize(
     ("board", "part"),
     [((), "xc7z020clg400-1"), (("--board", "kv260"), "xck26-sfvc784-2LV-c")],

@@ -21,6 +21,7 @@ from bridge.errors import LinkOpenError
 from bridge.files import reason_of
 from bridge.links.base import Deadlines, OpenedLink, PacketLink
 from hdl.boards.vivado.board import VivadoBoard, overlay_folder
+from hdl.boards.vivado.design import TOP
 from hdl.boards.vivado.project import INPUTS, fill_project
 from hdl.build import cached_build
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
@@ -95,7 +96,9 @@ def running_board(settings: BoardSettings) -> Iterator[Path]:
 
 
 def board_project(decoder: DecoderFolder, board: VivadoBoard) -> DecoderFolder:
-    """The decoder under its AXI top, written once per content."""
+    """The decoder under its AXI top, written once per content; raises HdlError. A project is one already."""
+    if decoder.manifest.top == TOP:
+        return decoder
     key = {
         "what": "Vivado project",
         "board": board.model_dump(),

@@ -11,7 +11,7 @@ from typing import Any
 from bridge.boards.pynq.registers import NUM_CLOCKS
 from hdl.boards.vivado import design
 from hdl.boards.vivado.board import VivadoBoard
-from hdl.boards.vivado.project import register_access
+from hdl.boards.vivado.project import LONGEST, register_access
 from hdl.compile.manifest import DecoderFolder
 from hdl.registers.map import FIELDS
 
@@ -102,7 +102,9 @@ def handoff_source(project: DecoderFolder, board: VivadoBoard) -> str:
     modules = Xml.SubElement(system, "MODULES")
     _add_processing_system(modules, board, project.manifest.clock_mhz)
     _add_slave(modules, design.DMA_NAME, design.DMA_VLNV, "S_AXI_LITE", _dma_parameters(board))
-    decoder = _add_slave(modules, design.DECODER_NAME, design.DECODER_VLNV, design.DECODER_BUS, {})
+    decoder = _add_slave(
+        modules, design.DECODER_NAME, design.DECODER_VLNV, design.DECODER_BUS, project.manifest.options[LONGEST]
+    )
     _add_registers(decoder)
     Xml.indent(system)
     return Xml.tostring(system, encoding="unicode", xml_declaration=True) + "\n"

@@ -17,13 +17,11 @@ from bridge.errors import DecoderSilentError, LinkError, ProtocolError
 from bridge.links.base import Words
 from hdl.boards.vivado import design
 from hdl.registers.map import Address
-from qds1 import correction_words, split_header
+from qds1 import split_header
 
 DMA_RESET = 1 << 2
 WORD_MASK = 0xFFFF_FFFF
 SMALLEST_BUFFER_WORDS = 1024
-LONGEST_OTHER_ANSWER_WORDS = 3
-"""FAULT and DATA."""
 MAX_TRANSFER_BYTES = (1 << design.DMA_LENGTH_BITS) - 1
 
 
@@ -81,8 +79,14 @@ class DecoderBoard:
         self._set_clock()
         self.decoder: DecoderIP = getattr(overlay, design.DECODER_NAME)
         self.dma = getattr(overlay, design.DMA_NAME)
-        self._correction_words = correction_words(self.decoder.num_observables)
-        self._has_frames = self.decoder.window != 0
+        parameters = overlay.ip_dict[design.DECODER_NAME].get("parameters", {})
+        if not {design.LONGEST_ANSWER, design.LONGEST_FRAME} <= set(parameters):
+            raise LinkError(
+                f"the overlay {overlay.bitfile_name} is of an older qtwin: it does not say how long answers are; write "
+                "its project anew and build it again (docs/pynq.md)"
+            )
+        self._answer_words = int(parameters[design.LONGEST_ANSWER])
+        self._frame_words = int(parameters[design.LONGEST_FRAME])
         self._buffers: dict[tuple[str, int], Any] = {}
         self._answers_per_packet = 0
         self._stopped = False
@@ -171,9 +175,8 @@ class DecoderBoard:
             )
 
     def _start_receiving(self, words: Words, num_answers: int) -> Any:
-        room = num_answers * max(self._correction_words, LONGEST_OTHER_ANSWER_WORDS)
-        if self._has_frames:  # at most one for each message, of at least two words, that is sent
-            room += words.size // 2 * (self._correction_words + 1)
+        # At most one FRAME for each message, of at least two words, that is sent.
+        room = num_answers * self._answer_words + words.size // 2 * self._frame_words
         buffer = self._buffer("receive", room)
         buffer[:] = 0  # where words stop, if the answers do
         buffer.flush()

@@ -21,13 +21,14 @@ from bridge.links.pynq.library import (
     local_device,
     remote_address,
     remote_device,
+    require_pynq,
     without_known_warnings,
 )
 from bridge.suggestions import did_you_mean
 from hdl.boards.vivado import design
 from hdl.boards.vivado.board import DEFAULT_BOARD, boards, find_board, overlay_folder
 from hdl.compile.manifest import DecoderFolder
-from hdl.errors import BoardError
+from hdl.errors import BoardError, HdlError
 from hdl.places import cache_folder
 from hdl.registers.map import (
     FIELDS,
@@ -48,6 +49,8 @@ BOARD_FILE = Path("/proc/device-tree/chosen/pynq_board")
 SIMULATOR_FILE = "/etc/qtwin-simulator"
 USER_CORE = "user"
 WORD_BYTES = 4
+STREAM_REGISTERS = (Address.ID, Address.VERSION, Address.GRAPH_HASH, Address.CLOCK_HZ, Address.RESPONSES_PER_PACKET)
+"""All that there is around a decoder with a stream of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ class PynqLink:
         address, overlay = choice.address or remote_address(), choice.overlay
         if choice.simulator is not None:
             self.child = ChildBoard(
-                self._decoder.manifest_file,
+                self._project(choice.board),
                 ["--simulator", choice.simulator, "--board", choice.board, "--server", choice.server],
                 idle_cycles=deadlines.idle_cycles,
                 deadline_s=deadlines.open_s,
@@ -224,6 +227,16 @@ class PynqLink:
             self.board = self._load(pynq, overlay)
         self._check_identity(overlay)
         return LinkInfo(link="pynq", simulator=self._simulator(name), clocked=True)
+
+    def _project(self, board_name: str) -> Path:
+        """Manifest of the decoder under the board's top; its own may have formulas, whose values are known here."""
+        require_pynq()
+        from bridge.boards.pynq.board import board_project
+
+        try:
+            return board_project(self._decoder, find_board(board_name)).manifest_file
+        except HdlError as error:
+            raise LinkOpenError(str(error)) from error
 
     def _find_device(self, pynq: Any, address: str | None) -> Any:
         if address is None:
@@ -282,6 +295,10 @@ class PynqLink:
 
     def _check_address(self, address: int, *, writing: bool) -> None:
         """Refuse what no decoder has: on a real board such an access is a bus error, which ends the process."""
+        if self._decoder.manifest.stream is not None and address not in STREAM_REGISTERS:
+            raise RegisterError(
+                f"register 0x{address:03x}: a decoder with a stream of its own has none at this address"
+            )
         if self._decoder.manifest.core == USER_CORE:
             return
         windows = (

@@ -20,3 +20,5 @@ CLOCK_PARAMETER = "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ"
 """The achieved clock in a hardware handoff, in MHz, by its name on UltraScale+: pynq 4.0.0 looks for no other."""
 CLOCK_TOLERANCE = 1e-3
 """Latencies in ns are computed with the manifest's clock: one that is further off is refused, not rounded."""
+LONGEST_ANSWER, LONGEST_FRAME = "LongestAnswerWords", "LongestFrameWords"
+"""Parameters of the decoder's block: words of an answer and of a FRAME, header included; 0 = there are no FRAMEs."""

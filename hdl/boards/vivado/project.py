@@ -1,9 +1,10 @@
 """Writes the Vivado project of a decoder for a Zynq board: its RTL under an AXI top, the settings, and the script that
 builds both files of a PYNQ overlay."""
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -12,11 +13,12 @@ from hdl.boards.vivado import design, systems
 from hdl.boards.vivado import sources as sources_module
 from hdl.boards.vivado.board import VivadoBoard
 from hdl.boards.vivado.sources import Copied, copy_design
-from hdl.compile.manifest import DATA_FIELDS, MANIFEST_NAME, DecoderFolder
+from hdl.compile.manifest import DATA_FIELDS, MANIFEST_NAME, DecoderFolder, Manifest
 from hdl.compile.stream_wrapper import with_qds1_ports
 from hdl.errors import BoardError, ManifestError
 from hdl.registers import map as map_module
 from hdl.registers.map import FIELDS
+from qds1 import CORRECTION_TRAILER_WORDS, correction_words
 
 HERE = Path(__file__).parent
 WRAPPER = HERE / "decoder_top_axi.v"
@@ -33,6 +35,11 @@ INPUTS = (
 """What a project is made from, besides the decoder and the board."""
 SETTINGS = "settings.tcl"
 INSTANCE = "decoder_top u_decoder ("
+USER_CORE = "user"
+LONGEST = "longest_messages"
+"""In a project's manifest: the parameters of its top."""
+LONGEST_OTHER_ANSWER_WORDS = 3
+"""FAULT and DATA."""
 
 
 def write_project(decoder: DecoderFolder, board: VivadoBoard, output: Path) -> DecoderFolder:
@@ -82,9 +89,10 @@ def fill_project(decoder: DecoderFolder, board: VivadoBoard, folder: Path) -> tu
             f"the decoder {decoder.manifest.name} has a clock of its own ({', '.join(decoder.design.clocks)}), which "
             "the block design of a Zynq board does not make; run it over verilated or cocotb"
         )
+    longest = longest_messages(decoder.manifest)
     decoder = with_qds1_ports(decoder)
     copied = copy_design(decoder.design, decoder.path, folder)
-    (folder / WRAPPER.name).write_text(wrapper_source(decoder), encoding="utf-8")
+    (folder / WRAPPER.name).write_text(wrapper_source(decoder.manifest.top, longest), encoding="utf-8")
     left_out = {"top", "sources", "include_dirs", "defines", "files", "parameters", *DATA_FIELDS}
     manifest = decoder.manifest.model_dump(mode="json", exclude=left_out, exclude_none=True)
     manifest |= {
@@ -92,6 +100,7 @@ def fill_project(decoder: DecoderFolder, board: VivadoBoard, folder: Path) -> tu
         "sources": [*({"file": name, "language": language} for name, language in copied.sources), WRAPPER.name],
         "include_dirs": list(copied.include_dirs),
         "files": list(copied.files),
+        "options": {**decoder.manifest.options, LONGEST: longest},
     }
     (folder / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
     (folder / SETTINGS).write_text(_settings(decoder, board, copied), encoding="utf-8")
@@ -99,9 +108,27 @@ def fill_project(decoder: DecoderFolder, board: VivadoBoard, folder: Path) -> tu
     return copied.read
 
 
-def wrapper_source(decoder: DecoderFolder) -> str:
-    """Text of decoder_top_axi.v around the decoder's own top."""
-    return WRAPPER.read_text(encoding="utf-8").replace(INSTANCE, f"{decoder.manifest.top} u_decoder (")
+def longest_messages(manifest: Manifest) -> dict[str, int]:
+    """The parameters of the decoder's block with their values."""
+    if manifest.stream is not None:
+        return {
+            design.LONGEST_ANSWER: 1 + manifest.stream.answer_beats + CORRECTION_TRAILER_WORDS,
+            design.LONGEST_FRAME: 0,
+        }
+    correction = correction_words(manifest.num_observables)
+    may_have_frames = manifest.core == USER_CORE or bool(manifest.options.get("window"))
+    return {
+        design.LONGEST_ANSWER: max(correction, LONGEST_OTHER_ANSWER_WORDS),
+        design.LONGEST_FRAME: correction + 1 if may_have_frames else 0,
+    }
+
+
+def wrapper_source(top: str, parameters: Mapping[str, int]) -> str:
+    """Text of decoder_top_axi.v around a decoder's own top, with values of its parameters."""
+    text = WRAPPER.read_text(encoding="utf-8").replace(INSTANCE, f"{top} u_decoder (")
+    for name, value in parameters.items():
+        text = re.sub(rf"(parameter integer {name} = )\d+", rf"\g<1>{value}", text)
+    return text
 
 
 def _settings(decoder: DecoderFolder, board: VivadoBoard, copied: Copied) -> str:
