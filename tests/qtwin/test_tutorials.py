@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import shlex
@@ -11,7 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pymatching
 import pytest
+import stim
 from typer.testing import CliRunner
 
 from bridge.testbench.run import installed_simulators, run_in_simulator
@@ -19,6 +23,7 @@ from hdl.errors import SimulationError
 from hdl.places import is_plain
 from qtwin.cli import app
 from tests.qtwin.conftest import Qtwin
+from tests.tools import needs
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 KEPT = ("QTWIN_CACHE_DIR",)
@@ -148,3 +153,65 @@ def test_byte_stream_decoder_on_the_page_closes_the_loop(qtwin: Qtwin, tmp_path:
     assert outcome.code == 0, outcome.errors
     assert outcome.result is not None
     assert outcome.result["qec_metrics"]["agreement"] > 0.99
+
+
+OWN_RTL = {
+    "byte-stream": ["--code", "repetition"],
+    "tiny-tapeout": ["--code", "repetition", "--rounds", "1"],
+    "vhdl-decoder": ["--code", "repetition"],
+    "padded-layers": ["--code", "repetition", "--distance", "5", "--rounds", "4"],
+}
+OWN_RTL_SHOTS, OWN_RTL_NOISE = 20_000, 0.01
+
+
+def independent_errors(distance: int, rounds: int) -> tuple[int, int]:
+    """Logical errors of majority over the final syndrome, and of PyMatching, in Stim's own circuit."""
+    circuit = stim.Circuit.generated(
+        "repetition_code:memory", distance=distance, rounds=rounds, after_clifford_depolarization=OWN_RTL_NOISE,
+        before_round_data_depolarization=OWN_RTL_NOISE, before_measure_flip_probability=OWN_RTL_NOISE,
+        after_reset_flip_probability=OWN_RTL_NOISE,
+    )  # fmt: skip
+    sampler = circuit.compile_detector_sampler(seed=11)
+    events, observables = sampler.sample(OWN_RTL_SHOTS, separate_observables=True)
+    syndrome = np.bitwise_xor.reduce(events.reshape(OWN_RTL_SHOTS, rounds + 1, distance - 1), axis=1)
+    flipped = np.concatenate([np.zeros((OWN_RTL_SHOTS, 1)), np.cumsum(syndrome, axis=1) % 2], axis=1)
+    flips = (flipped[:, -1] == 1) ^ (flipped.sum(axis=1) * 2 > distance)
+    matching = pymatching.Matching.from_detector_error_model(circuit.detector_error_model(decompose_errors=True))
+    matched = matching.decode_batch(events)[:, 0]
+    return int((flips != observables[:, 0]).sum()), int((matched != observables[:, 0]).sum())
+
+
+def agree(ours: int, theirs: int) -> bool:
+    """Whether two counts of errors in as many shots are within three standard deviations."""
+    return abs(ours - theirs) <= 3 * math.sqrt(ours + theirs)
+
+
+@pytest.mark.parametrize("name", OWN_RTL)
+def test_examples_of_own_rtl_are_on_the_page_and_run(name: str, tmp_path: Path, qtwin: Qtwin) -> None:
+    """Through loop, bench and the doctor; errors as in a Stim circuit that qtwin has not written."""
+    if name == "vhdl-decoder":
+        needs("ghdl")
+    folder, memory = DOCS / "examples" / name, OWN_RTL[name]
+    page = (DOCS / "own-rtl.md").read_text(encoding="utf-8")
+    assert f"| [`{name}`](examples/{name}) |" in page
+    assert f"| `{' '.join(memory)}` |" in page
+    if name == "tiny-tapeout":
+        for file, language in (("decoder.yaml", "yaml"), ("codec.py", "python")):
+            assert (folder / file).read_text(encoding="utf-8") in blocks("own-rtl.md", language)
+    choice = [*memory, "--noise", f"uniform:{OWN_RTL_NOISE}"]
+    done = qtwin.loop("--decoder", str(folder), *choice, "--shots", str(OWN_RTL_SHOTS), "--seed", "5")
+    assert done.code == 0, done.errors
+    assert done.result is not None
+    options = dict(zip(memory[::2], memory[1::2], strict=True))
+    distance = int(options.get("--distance", 3))
+    errors, matched = independent_errors(distance, int(options.get("--rounds", distance)))
+    assert agree(done.result["qec_metrics"]["logical_errors"], errors)
+    assert agree(done.result["reference"]["logical_errors"], matched)
+    with contextlib.chdir(tmp_path):
+        bench = CliRunner().invoke(app, ["bench", "--decoder", str(folder), *choice, "--max-shots", "2000"])
+        assert bench.exit_code == 0, bench.output
+        check = CliRunner().invoke(app, ["decoder", "check", str(folder), *memory, "--json", "findings.json"])
+        findings = json.loads(Path("findings.json").read_text())
+    assert check.exit_code == (0 if findings["healthy"] else 1), check.output
+    # all of them look at the final syndrome alone, which is all there is after one round
+    assert findings["healthy"] or name != "tiny-tapeout", findings["diagnoses"]
