@@ -81,7 +81,7 @@ LINK = [
     (("--link", "cocotb:icaros"), "--link: there is no cocotb simulator 'icaros' here; expected icarus or verilator"),
     (("--link", "uart:/dev/ttyUSB9"), "--link: there is no port /dev/ttyUSB9."),
     (("--link", "uart:"), "--link: which port? Write uart:/dev/ttyUSB0"),
-    (("--link", "uart:/dev/null,baud=x"), "--link: uart:/dev/null,baud=x: 'baud=x' is not an option of a serial line"),
+    (("--link", "uart:/dev/null,baud=x"), "--link: uart:/dev/null,baud=x: baud=x: expected a whole number from 1 to"),
     (("--link", "uart:."), "--link: . is not a serial port; name one such as /dev/ttyUSB0."),
     (("--link", "pynq:"), "--link: pynq: which board? Write pynq:ADDRESS"),
     (("--link", "pynq:no-such-board.invalid"), "--link: there is no board 'no-such-board.invalid'"),
