@@ -11,15 +11,16 @@ from pathlib import Path
 from hdl.boards.board import Board, Clock, boards, find_board
 from hdl.boards.vivado.design import TOP as PYNQ_TOP
 from hdl.boards.vivado.project import WRAPPER as PYNQ_WRAPPER
-from hdl.build import first_errors, verilator_environment
+from hdl.build import verilator_environment
 from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.samples import sample_decoders
 from hdl.compile.stream_wrapper import ADAPTER
-from hdl.design import Design, verilator_arguments
-from hdl.errors import BuildError, HdlError
+from hdl.design import Design
+from hdl.errors import HdlError
 from hdl.places import cache_folder
 from hdl.synth.toolbox import yosys_share
+from hdl.verilator import look_over
 
 TIMEOUT_S = 300.0
 TELLING = (
@@ -74,26 +75,10 @@ def design_warnings(design: Design) -> list[DesignWarning]:
     Raises:
         ToolMissingError: no Verilator. BuildError: the RTL does not compile.
     """
-    command = ["verilator", "--lint-only", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
-    command += [f"-Wwarn-{code}" for code in TELLING]
-    command += [*verilator_arguments(design), "--top-module", design.top, *map(str, design.of("verilog"))]
-    try:
-        done = subprocess.run(
-            command,
-            env=dict(verilator_environment()),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"Verilator took longer than {TIMEOUT_S:.0f} s to look at {design.name}") from error
-    if done.returncode != 0:
-        raise BuildError(f"{design.name} does not compile (verilator):\n{first_errors(done.stderr)}")
+    output = look_over(design, [f"-Wwarn-{code}" for code in TELLING])
     ours = (RTL_FOLDER.parent, cache_folder())
     found: dict[DesignWarning, None] = {}
-    for part in re.split(r"^(?=%)", done.stderr, flags=re.MULTILINE):
+    for part in re.split(r"^(?=%)", output, flags=re.MULTILINE):
         match = WARNING.match(part)
         if match and not any(Path(match[2]).is_relative_to(folder) for folder in ours):
             found[DesignWarning(match[1], Path(match[2]), int(match[3]), _plain_text(part))] = None

@@ -24,8 +24,9 @@ from hdl.build import (
 )
 from hdl.design import Design, Language, Source, beyond_key, language_of, literal, read_by_icarus, read_by_verilator
 from hdl.dpi import compile_c
-from hdl.errors import BuildError, SimulationError
+from hdl.errors import BuildError, HdlError, SimulationError
 from hdl.places import plain_path
+from hdl.verilator import look_over
 
 BUILD_LOG = "build.log"
 PUBLIC_PORTS = "ports.vlt"
@@ -191,6 +192,7 @@ class _Tools:
                 output = output.replace(str(copy), str(path))
             raise unknown_parameter(output, design.name) or BuildError(
                 f"{design.name} does not compile in {self.simulator}:\n{first_errors(output or str(error))}"
+                f"{_who_else(self.simulator, design)}"
             ) from error
         if (unknown := unknown_parameter(log.read_text(errors="replace"), design.name)) is not None:
             raise unknown
@@ -212,6 +214,17 @@ class _Tools:
         source = folder / f"{EMPTY_TOP}.sv"
         source.write_text(EMPTY_MODULE)
         self.build(folder, Design(EMPTY_TOP, EMPTY_TOP, (Source(source, "verilog"),)))
+
+
+def _who_else(simulator: str, design: Design) -> str:
+    """A sentence where Verilator takes what Icarus does not: it knows less of SystemVerilog."""
+    if simulator != "icarus":
+        return ""
+    try:
+        look_over(design, ())
+    except HdlError:
+        return ""
+    return "\nVerilator takes it: use verilated or cocotb:verilator"
 
 
 def run_simulation(

@@ -2,21 +2,22 @@
 
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hdl.build import first_errors, verilator_environment
-from hdl.design import Design, Source, read_by_verilator, verilator_arguments, verilog_code
+from hdl.design import Design, Source, read_by_verilator, verilog_code
 from hdl.errors import BuildError
 from hdl.places import plain_temporary_folder
+from hdl.verilator import look_over
 
 INCLUDE = re.compile(r"^\s*`include\b", re.MULTILINE)
+INCLUDED_NAME = re.compile(r'^\s*`include\s+"([^"]+)"', re.MULTILINE)
 INCLUDE_FOLDER = "include"
-TIMEOUT_S = 300.0
+MODULE_SUFFIXES = (".sv", ".v")
+"""Of files that simulators find by the name of a module."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +53,25 @@ class Copied:
 
 
 def included_files(design: Design) -> list[Path]:
-    """The files that the design's Verilog reads besides its sources.
+    """The files that the design's Verilog reads besides its sources: headers, and modules found by their name.
 
     Raises:
         ToolMissingError: no Verilator. BuildError: Verilator does not take the design; carries its first errors.
     """
     sources = design.of("verilog")
-    if not any(INCLUDE.search(verilog_code(path)) for path in sources):
+    if not _may_read_more(design, sources):
         return []
     with tempfile.TemporaryDirectory(dir=plain_temporary_folder()) as scratch:
-        command = ["verilator", "--lint-only", "--MMD", "--prefix", "Vtop", "--Mdir", scratch, "-Wno-fatal"]
-        command += ["-Wno-lint", "-Wno-style", "--no-timing", "--bbox-unsup", *verilator_arguments(design)]
-        try:
-            done = subprocess.run(
-                [*command, "--top-module", design.top, *map(str, sources)],
-                env=dict(verilator_environment()),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise BuildError(f"Verilator took longer than {TIMEOUT_S:.0f} s over {design.name}") from error
-        if done.returncode != 0:
-            raise BuildError(f"{design.name} does not compile (verilator):\n{first_errors(done.stderr)}")
+        look_over(design, ["--MMD", "--prefix", "Vtop", "--Mdir", scratch])
         known = set(sources)
         return [path for path in read_by_verilator(Path(scratch), Path(scratch)) if path not in known]
+
+
+def _may_read_more(design: Design, sources: Iterable[Path]) -> bool:
+    """Whether there is an `include, or a file that a module may be found in: else there is no need to ask Verilator."""
+    known = set(sources)
+    beside = (path for folder in design.search_dirs for suffix in MODULE_SUFFIXES for path in folder.glob(f"*{suffix}"))
+    return any(path not in known for path in beside) or any(INCLUDE.search(verilog_code(path)) for path in known)
 
 
 def copy_design(design: Design, folder: Path, place: str = "rtl") -> Copied:
@@ -88,15 +81,20 @@ def copy_design(design: Design, folder: Path, place: str = "rtl") -> Copied:
         BuildError: a header lies outside every folder that is searched, or a data file is in the way; or as
             `included_files`.
     """
+    besides = included_files(design)
+    headers = _included_by_name([*design.of("verilog"), *besides])
+    modules = [path for path in besides if path.suffix in MODULE_SUFFIXES and path.name not in headers]
     sources = []
     taken: set[str] = set()
-    for index, source in enumerate(design.sources):
+    for index, source in enumerate([*design.sources, *(Source(path, "verilog") for path in modules)]):
         name = source.path.name if source.path.name not in taken else f"{index:02d}_{source.path.name}"
         taken.add(name)
         sources.append(Source(Path(place) / name, source.language))
         _copy(source.path, folder / place / name)
     searched: dict[Path, str] = {}
-    for path in included_files(design):
+    for path in besides:
+        if path in modules:
+            continue
         home = next((each for each in design.search_dirs if path.is_relative_to(each)), None)
         if home is None:
             raise BuildError(
@@ -115,6 +113,12 @@ def copy_design(design: Design, folder: Path, place: str = "rtl") -> Copied:
     design.put_files(folder)
     ordered = tuple(searched[each] for each in design.search_dirs if each in searched)
     return Copied(tuple(sources), ordered, tuple(design.files))
+
+
+def _included_by_name(files: Iterable[Path]) -> set[str]:
+    """Names, without folders, in all `include lines."""
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
+    return {Path(name).name for text in texts for name in INCLUDED_NAME.findall(text)}
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -353,3 +353,19 @@ def test_manifest_that_cannot_be_is_refused(
     folder = write_decoder(tmp_path / "serial", ("serial.sv",), fields.pop("stream", None), **fields)
     with pytest.raises(BridgeError, match=message):
         find_decoder(str(folder), memory.problem)
+
+
+def test_icarus_says_who_takes_an_interface(memory: Memory, tmp_path: Path) -> None:
+    """Icarus has no ports of interface type; Verilator has."""
+    needs_simulator("cocotb:icarus")
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), None, sources=["serial.sv", "wires.sv"])
+    (folder / "wires.sv").write_text(
+        "interface wires; logic w; modport drive(output w); endinterface\n"
+        "module driver (input logic d, wires.drive out); assign out.w = d; endmodule\n"
+    )
+    source = folder / "serial.sv"
+    instances = "  wires u_wires ();\n  driver u_driver (.d(rst), .out(u_wires));\n"
+    source.write_text(source.read_text().replace("  logic odd,", f"{instances}  logic odd,"))
+    check_answers(folder, memory, "verilated")
+    with pytest.raises(LinkOpenError, match=r"(?s)wires\.sv.*Verilator takes it"):
+        answers_of(folder, memory, "cocotb:icarus")
