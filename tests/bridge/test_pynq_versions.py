@@ -154,6 +154,40 @@ def test_driver_s_wheel_is_all_that_the_driver_needs(image: Image) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("board_name", "server"), [("pynq_z2", "3.1"), ("zcu104", "4.0")])
+def test_link_of_a_host_with_pynq_3_1(memory: Memory, tmp_path: Path, board_name: str, server: str) -> None:
+    """qtwin's own Python, with the older pynq found before the other."""
+    python = environment(f"{sys.version_info[0]}.{sys.version_info[1]}", ["pynq==3.1.2", "numpy<2", "pycparser<3"])
+    (site,) = python.parents[1].glob("lib/python3*/site-packages")
+    folder = memory.decoder.folder
+    assert folder is not None
+    np.save(tmp_path / "words.npy", memory.words.ravel())
+    program = (
+        "import sys, pathlib, numpy as np, pynq\n"
+        "from bridge.links.base import Deadlines, OpenedLink\n"
+        "from bridge.links.pynq.link import PynqLink\n"
+        "from hdl.compile.manifest import DecoderFolder\n"
+        "decoder, argument, words, num_answers, answers = sys.argv[1:]\n"
+        "with OpenedLink(PynqLink(DecoderFolder(pathlib.Path(decoder)), argument, Deadlines())) as opened:\n"
+        "    np.save(answers, opened.link.exchange(np.load(words), int(num_answers)))\n"
+        "    opened.link.write_register(0x05C, 0xDEADBEEF)\n"
+        "    print(pynq.__version__, hex(opened.link.read_register(0x05C)))\n"
+    )
+    arguments = [str(folder.path), f"simulated,board={board_name},server={server}", str(tmp_path / "words.npy")]
+    with FileLock(python.parents[1].with_suffix(".use"), timeout=TIMEOUT_S):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments, str(len(memory.words)), str(tmp_path / "answers.npy")],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"},
+            capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2:] == ["3.1.2", "0xdeadbeef"]
+    with OpenedLink(VerilatedLink(folder, Deadlines())) as direct:
+        expected = direct.link.exchange(memory.words.ravel(), len(memory.words))
+    np.testing.assert_array_equal(np.load(tmp_path / "answers.npy"), expected)
+
+
+@pytest.mark.slow
 def test_driver_and_handoff_suit_kria_s_pynq_3_0(memory: Memory, driver_wheel: Path, tmp_path: Path) -> None:
     """Kria-PYNQ has pynq 3.0.1, which knows no remote boards: it imports the driver and reads the handoff, no more."""
     python = environment("3.10", [
