@@ -1,7 +1,7 @@
 """pytest plugin: notes which tests were skipped, and later runs those only, on a machine that has more tools.
 
 `--skipped-to FILE` writes a node id a line; `--only-from FILE` runs just these, and fails where one is skipped again
-for a tool that could not be found.
+for a tool that could not be found. `--lacking NAME` is a tool that this system has no package of.
 """
 
 from pathlib import Path
@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The two options."""
     parser.addoption("--skipped-to", type=Path, default=None, help="write the skipped tests to this file")
     parser.addoption("--only-from", type=Path, default=None, help="run only the tests that this file names")
+    parser.addoption("--lacking", action="append", default=[], help="a tool that cannot be installed here")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -67,7 +68,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         again = [
             f"{name}: {why}"
             for name, why in LOOK.skipped.items()
-            if any(words in why for words in MISSING) and FROM_PYPI not in why
+            if any(words in why for words in MISSING)
+            and FROM_PYPI not in why
+            and not any(f"{tool} is not installed" in why for tool in session.config.getoption("lacking"))
         ]
         if again:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
