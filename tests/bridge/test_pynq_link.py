@@ -393,6 +393,13 @@ def test_no_board_here_is_said_with_the_remedy(memory: Memory) -> None:
         make_link("pynq", memory.decoder, memory.problem, DEADLINES).open()
 
 
+def test_clock_that_the_board_cannot_make_is_refused_before_it_is_started(memory: Memory, tmp_path: Path) -> None:
+    folder = changed(memory, tmp_path / "decoder", clock_mhz=93).folder
+    assert folder is not None
+    with pytest.raises(LinkOpenError, match=r"^a ZCU104 cannot make a clock of 93 MHz .* --clock-mhz 93\.75$"):
+        PynqLink(folder, "simulated,board=zcu104", DEADLINES).open()
+
+
 def test_board_that_is_killed_is_a_lost_link(memory: Memory) -> None:
     assert memory.decoder.folder is not None
     link = PynqLink(memory.decoder.folder, "simulated", DEADLINES)

@@ -234,7 +234,9 @@ class PynqLink:
         from bridge.boards.pynq.board import board_project
 
         try:
-            return board_project(self._decoder, find_board(board_name)).manifest_file
+            board = find_board(board_name)
+            board.clock_divisors(self._decoder.manifest.clock_mhz)
+            return board_project(self._decoder, board).manifest_file
         except HdlError as error:
             raise LinkOpenError(str(error)) from error
 
