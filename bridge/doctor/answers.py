@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.probe import Observation
-from qds1 import Kind, Message, Status, split_header, unpack_bits
+from qds1 import Kind, Message, split_header, unpack_bits
 from qds1.shots import Bits, Words
 
 
@@ -32,10 +32,6 @@ class Answers:
         """Kinds of the answers."""
         return [message.kind.name for message in self.messages]
 
-    def contents(self) -> list[tuple[str, int, tuple[int, ...]]]:
-        """Kind, tag and payload without the latency and the flag of a stalled input: what must not depend on timing."""
-        return [(m.kind.name, m.tag, _timeless(m)) for m in self.messages]
-
     def corrections(self, num_bits: int) -> Bits:
         """Correction bits of the answers, 0/1 of shape (messages, num_bits); 0 where a payload is too short."""
         words = -(-num_bits // 32)
@@ -49,9 +45,11 @@ class Answers:
         """Latency field of each answer; -1 where there is none."""
         return np.array([m.payload[-2] if len(m.payload) >= 2 else -1 for m in self.messages], dtype=np.int64)
 
-    def num_flagged(self, flag: int) -> int:
-        """Answers with a status flag up."""
-        return sum(bool(m.payload and m.payload[-1] & flag) for m in self.messages)
+    def statuses(self) -> NDArray[np.int64]:
+        """Status word of each CORRECTION; 0 for other answers."""
+        return np.array(
+            [m.payload[-1] if m.kind == Kind.CORRECTION and m.payload else 0 for m in self.messages], np.int64
+        )
 
 
 def take_apart(observation: Observation, payload_words: int) -> Answers:
@@ -74,9 +72,3 @@ def take_apart(observation: Observation, payload_words: int) -> Answers:
             headers.append(start)
         start = end
     return Answers(tuple(messages), np.array(headers, dtype=np.int64), garbage)
-
-
-def _timeless(message: Message) -> tuple[int, ...]:
-    if message.kind != Kind.CORRECTION:
-        return message.payload
-    return (*message.payload[:-2], message.payload[-1] & ~int(Status.STALLED))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 FALSE_ALARM_PROB = 1e-6
 """Chance that one statistical decision calls a healthy decoder ill."""
 
-State = Literal["pass", "fail", "skip"]
+State = Literal["pass", "warn", "fail", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Finding:
 
     Attributes:
         check: what was looked at.
-        state: "skip" where it does not apply, or could not be done.
-        diagnosis: the illness by name; empty where there is none.
+        state: "warn" is worth knowing and makes no decoder ill; "skip" where it does not apply, or could not be done.
+        diagnosis: the illness, or what is worth knowing, by name; empty where there is none.
         evidence: what was seen, with numbers.
         remedy: where to look.
         data: the numbers, for machines.
@@ -41,6 +41,11 @@ def failed(check: str, diagnosis: str, evidence: str, remedy: str, **data: Any) 
     return Finding(check, "fail", evidence, diagnosis, remedy, data)
 
 
+def warned(check: str, diagnosis: str, evidence: str, remedy: str, **data: Any) -> Finding:
+    """A check that found what its owner should know, and what a healthy decoder may have."""
+    return Finding(check, "warn", evidence, diagnosis, remedy, data)
+
+
 def skipped(check: str, why: str) -> Finding:
     """A check that was not done."""
     return Finding(check, "skip", why)
@@ -62,7 +67,12 @@ class Diagnosis:
     @property
     def diagnoses(self) -> tuple[str, ...]:
         """Names of what is wrong."""
-        return tuple(finding.diagnosis for finding in self.findings if finding.state == "fail")
+        return tuple(dict.fromkeys(finding.diagnosis for finding in self.findings if finding.state == "fail"))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Names of what is worth knowing."""
+        return tuple(dict.fromkeys(finding.diagnosis for finding in self.findings if finding.state == "warn"))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -70,6 +80,7 @@ class Diagnosis:
             "decoder": self.decoder,
             "healthy": self.healthy,
             "diagnoses": list(self.diagnoses),
+            "warnings": list(self.warnings),
             "false_alarm_prob": self.num_decisions * FALSE_ALARM_PROB,
             "checks": [asdict(finding) for finding in self.findings],
         }

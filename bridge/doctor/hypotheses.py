@@ -5,12 +5,15 @@ answers agree with PyMatching's, under the others they do not.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.doctor.heed_checks import Heeded, SingleErrors
 from bridge.doctor.patient import Patient, Shots
 from qds1 import encode_shots
 from qds1.shots import Bits, Words
@@ -36,15 +39,23 @@ class Hypothesis:
     words: Words
     read: Callable[[Bits], Bits] = lambda flips: flips
 
+    def first(self, count: int) -> "Hypothesis":
+        """The same for the first shots."""
+        return replace(self, shots=self.shots.first(count), words=self.words[:count])
+
 
 BIT_ORDER = "bit i of a payload is stabilizer (or data qubit) i, bit 0 lowest; see docs/qds1.md"
+BITS_OF_FLIPS = "bit k of the flips is observable k"
+EXCHANGE = "compare the order of the bits where the two go in"
+MAX_EXCHANGES = 300
+"""Of one kind; pairs of detectors that most single errors speak for come first."""
 ROUND_ORDER = "layer 0 is the first round against all zeros, the last layer is rebuilt from MEAS_DATA"
 
 
-def input_hypotheses(patient: Patient, shots: Shots, session: Mapping[str, Any]) -> list[Hypothesis]:
-    """Everything that is tried by sending shots otherwise."""
+def input_hypotheses(patient: Patient, shots: Shots, session: Mapping[str, Any], heeded: Heeded) -> list[Hypothesis]:
+    """Everything that is tried by sending shots otherwise. heeded: what the decoder heeds as it is."""
     return [
-        *_rounds(patient, shots),
+        *_rounds(patient, shots, heeded),
         *_core_orders(patient, shots, session),
         *(_payload_orders(patient, shots) if patient.dialect.speaks_qds1 else []),
     ]
@@ -58,14 +69,18 @@ def _from_layers(patient: Patient, layers: Bits) -> Words:
     return patient.dialect.encode(*patient.crafter.outcomes_of_layers(layers))
 
 
-def _rounds(patient: Patient, shots: Shots) -> list[Hypothesis]:
-    """Rounds early, late, reversed."""
+def _rounds(patient: Patient, shots: Shots, heeded: Heeded) -> list[Hypothesis]:
+    """Rounds early, late, reversed; what is early or late loses a layer whole, not single detectors."""
     layers = _layers(patient, shots)
     starts_empty, ends_empty = ~layers[:, 0].any(axis=1), ~layers[:, -1].any(axis=1)
     nothing = np.zeros_like(layers[:, :1])
     late = np.concatenate([layers[:, 1:], nothing], axis=1)[starts_empty]
     early = np.concatenate([nothing, layers[:, :-1]], axis=1)[ends_empty]
+    reversed_rounds = Hypothesis("rounds in reversed order", ROUND_ORDER, shots, _from_layers(patient, layers[:, ::-1]))
+    if heeded.deaf and not heeded.deaf_layers:
+        return [reversed_rounds]
     return [
+        reversed_rounds,
         Hypothesis(
             "off by one round: it sees each round one too late", ROUND_ORDER,
             shots.where(starts_empty), _from_layers(patient, late),
@@ -74,7 +89,6 @@ def _rounds(patient: Patient, shots: Shots) -> list[Hypothesis]:
             "off by one round: it sees each round one too early", ROUND_ORDER,
             shots.where(ends_empty), _from_layers(patient, early),
         ),
-        Hypothesis("rounds in reversed order", ROUND_ORDER, shots, _from_layers(patient, layers[:, ::-1])),
     ]  # fmt: skip
 
 
@@ -82,7 +96,10 @@ def _core_orders(patient: Patient, shots: Shots, session: Mapping[str, Any]) -> 
     """Other orders of the stabilizers that the decoder looks at, the same in every layer."""
     select = patient.problem.graph.layer_select
     places = {int(each["index"]): tuple(each["coordinates"]) for each in session["stabilizers"]}
-    orders: dict[str, Order] = {"bit order reversed": np.arange(len(select))[::-1].astype(np.intp)}
+    straight = np.arange(len(select), dtype=np.intp)
+    orders: dict[str, Order] = {"bit order reversed": straight[::-1]}
+    if len(select) > 2:
+        orders |= {"bits one place too high": np.roll(straight, -1), "bits one place too low": np.roll(straight, 1)}
     if all(int(index) in places for index in select):
         x, y = np.array([places[int(index)] for index in select], dtype=np.float64).T
         keys = {"x, then y": (y, x), "y, then x": (x, y), "x falling, then y": (y, -x), "y falling, then x": (x, -y)}
@@ -125,24 +142,99 @@ def _payload_orders(patient: Patient, shots: Shots) -> list[Hypothesis]:
     return found
 
 
+def _added(mask: Bits, flips: Bits) -> Bits:
+    """mask: of shape (observables,) or (shots, 1)."""
+    return np.asarray(flips ^ mask, dtype=np.uint8)
+
+
+def _reordered(order: Order, flips: Bits) -> Bits:
+    return flips[:, order]
+
+
+def exchanges(patient: Patient, shots: Shots, singles: SingleErrors) -> list[Hypothesis]:
+    """Two detectors exchanged, two stabilizers in all layers, two bits of the qds1 payloads.
+
+    singles: an exchange of detectors touches each single error that is decoded wrongly.
+    """
+    found = [_detectors_exchanged(patient, shots, *pair) for pair in _suspects(patient, singles)]
+    select = patient.problem.graph.layer_select
+    layers = _layers(patient, shots)
+    for first, second in list(combinations(select.tolist(), 2))[:MAX_EXCHANGES]:
+        moved = layers.copy()
+        moved[:, :, [first, second]] = layers[:, :, [second, first]]
+        name = f"stabilizers {first} and {second} exchanged in all layers"
+        found.append(Hypothesis(name, EXCHANGE, shots, _from_layers(patient, moved)))
+    if patient.dialect.speaks_qds1:
+        found += _payload_exchanges(patient, shots)
+    return found
+
+
+def _suspects(patient: Patient, singles: SingleErrors) -> list[tuple[int, int]]:
+    """Pairs of detectors; those that touch most of the single errors that go wrong come first."""
+    detectors = patient.problem.graph.vertex_detector.tolist()
+    pairs = list(combinations(detectors, 2))
+    if singles.wrong:
+        touched = singles.events[singles.wrong].astype(bool)
+        pairs.sort(key=lambda pair: -int((touched[:, pair[0]] | touched[:, pair[1]]).sum()))
+    return pairs[:MAX_EXCHANGES]
+
+
+def _detectors_exchanged(patient: Patient, shots: Shots, first: int, second: int) -> Hypothesis:
+    events = shots.events.copy()
+    events[:, [first, second]] = shots.events[:, [second, first]]
+    places = " and ".join(patient.name_of(detector) for detector in (first, second))
+    numbers = [patient.event_of(detector) for detector in (first, second)]
+    also = f" (events {numbers[0]} and {numbers[1]})" if patient.dialect.speaks_qds1 else ""
+    return Hypothesis(
+        f"detectors {first} and {second} exchanged{also}", f"{EXCHANGE}: {places}", shots, patient.words(events)
+    )
+
+
+def _payload_exchanges(patient: Patient, shots: Shots) -> list[Hypothesis]:
+    """Two bits of SYNDROME, two bits of MEAS_DATA."""
+    syndromes, data = patient.crafter.outcomes(shots.events)
+    found = []
+    for first, second in list(combinations(range(syndromes.shape[-1]), 2))[:MAX_EXCHANGES]:
+        moved = syndromes.copy()
+        moved[..., [first, second]] = syndromes[..., [second, first]]
+        name = f"bits {first} and {second} of SYNDROME exchanged"
+        found.append(Hypothesis(name, EXCHANGE, shots, encode_shots(moved, data)))
+    for first, second in list(combinations(range(data.shape[-1]), 2))[:MAX_EXCHANGES]:
+        moved = data.copy()
+        moved[..., [first, second]] = data[..., [second, first]]
+        name = f"bits {first} and {second} of MEAS_DATA exchanged"
+        found.append(Hypothesis(name, EXCHANGE, shots, encode_shots(syndromes, moved)))
+    return found
+
+
 def _inverted(flips: Bits) -> Bits:
     return (1 - flips).astype(np.uint8)
 
 
-def output_hypotheses(shots: Shots, words: Words) -> list[Hypothesis]:
-    """What can be told from the answers to the shots as they are."""
+def output_hypotheses(shots: Shots, words: Words, detectors: list[int]) -> list[Hypothesis]:
+    """What can be told from the answers to the shots as they are. detectors: those that the decoder looks at."""
     found = [Hypothesis("answers inverted", "a flip is 1, no flip is 0", shots, words, _inverted)]
-    if shots.reference.shape[1] > 1:
-        found.append(
-            Hypothesis(
-                "observables in reversed order", "bit k of the flips is observable k", shots, words,
-                lambda flips: flips[:, ::-1],
-            )
-        )  # fmt: skip
+    count = shots.reference.shape[1]
+    if count > 1:
+        found.append(Hypothesis("observables in reversed order", BITS_OF_FLIPS, shots, words, lambda f: f[:, ::-1]))
+    for first, second in list(combinations(range(count), 2))[:MAX_EXCHANGES] if count > 2 else ():
+        order = np.arange(count)
+        order[[first, second]] = second, first
+        name = f"observables {first} and {second} exchanged"
+        found.append(Hypothesis(name, BITS_OF_FLIPS, shots, words, partial(_reordered, order)))
+    for k in range(count) if count > 1 else ():
+        mask = (np.arange(count) == k).astype(np.uint8)
+        name = f"observable {k} inverted"
+        found.append(Hypothesis(name, "a flip is 1, no flip is 0", shots, words, partial(_added, mask)))
     found.append(
         Hypothesis(
             "answers belong to the shot before", "hold a shot's flips until its own answer is sent, and not longer",
             shots, words, lambda flips: np.concatenate([flips[1:], flips[:1]]),
         )
     )  # fmt: skip
+    for detector in detectors:
+        fires = shots.events[:, [detector]]
+        name = f"answers inverted when detector {detector} fires"
+        remedy = "look at what the events of this detector are added to, and at its edges in the list or table"
+        found.append(Hypothesis(name, remedy, shots, words, partial(_added, fires)))
     return found

@@ -119,6 +119,9 @@ def check(
         float | None, typer.Option(help="For one answer; default: what the device takes for a shot.", min=1)
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file, too.")] = None,
+    lint: Annotated[
+        bool, typer.Option("--lint", help="Only show, in full, Verilator's warnings that may mean a wrong number.")
+    ] = False,
 ) -> None:
     """Examine a decoder's RTL: says what is wrong with it, by what evidence, and where to look."""
     from qtwin.options import decoder_faults, examined_faults, file_faults, judge, rtl_only_faults
@@ -130,16 +133,23 @@ def check(
         examined_faults(path, choice, noise, seed),
         file_faults(json_file),
     )
+    from rich.markup import escape
+
     from bridge.doctor import Examination
     from bridge.errors import BridgeError
     from bridge.report import write_json
     from hdl.errors import HdlError
-    from qtwin.checks import check_decoder, print_diagnosis
+    from qtwin.checks import check_decoder, lint_decoder, print_diagnosis, print_warnings
     from qtwin.console import print_error
 
     settings = Examination(shots=shots, seed=seed, deadline_ns=deadline_ns)
     try:
-        diagnosis = check_decoder(path, choice, noise, settings)
+        if lint:
+            warnings = lint_decoder(path, choice, noise)
+            print_warnings(Console(), warnings)
+            raise typer.Exit(1 if warnings else 0)
+        with Console(stderr=True).status("") as status:  # shown on a terminal alone
+            diagnosis = check_decoder(path, choice, noise, settings, lambda what: status.update(escape(what)))
         if json_file is not None:
             write_json(json_file, diagnosis.to_dict())
     except (HdlError, BridgeError, OSError) as error:

@@ -1,4 +1,4 @@
-// Around a healthy decoder_top: illnesses of the stream, named in ailment.txt of the working folder.
+// Around a healthy decoder_top: illnesses of the stream and of the registers.
 `default_nettype none
 module ailing_top (
     input  logic        clk_i,
@@ -29,18 +29,10 @@ module ailing_top (
     output logic        s_axil_rvalid,
     input  logic        s_axil_rready
 );
-  string ailment;
-  int file;
-  initial begin
-    file = $fopen("ailment.txt", "r");
-    if (file != 0) begin
-      if ($fgets(ailment, file) == 0) ailment = "";
-      $fclose(file);
-    end
-  end
-
+@AILMENT@
   localparam int DropEvery = 1000;
   localparam int RepeatEvery = 100;
+  localparam int LieEvery = 500;
   localparam int NumStabilizers = decoder_pkg::NumStabilizers;
   localparam int NumDataQubits = decoder_pkg::NumDataQubits;
 
@@ -75,6 +67,12 @@ module ailing_top (
         for (int i = 0; i < NumDataQubits; i++) in_word[i] = s_axis_tdata[NumDataQubits-1-i];
       end
     end
+    if (in_left_q != '0 && in_kind_q == 8'h03 && ailment == "two bits of the readout exchanged") begin
+      {in_word[2], in_word[6]} = {s_axis_tdata[6], s_axis_tdata[2]};
+    end
+    if (in_left_q != '0 && in_kind_q == 8'h01 && ailment == "two bits of the syndrome exchanged") begin
+      {in_word[0], in_word[1]} = {s_axis_tdata[1], s_axis_tdata[0]};
+    end
     if (in_left_q != '0 && ailment == "bytes swapped") begin
       in_word = {s_axis_tdata[7:0], s_axis_tdata[15:8], s_axis_tdata[23:16], s_axis_tdata[31:24]};
     end
@@ -92,6 +90,22 @@ module ailing_top (
   logic [7:0] stalled_q;
   assign dropping = ailment == "drops a shot in a thousand" && 32'(shots_q) % DropEvery == DropEvery - 1;
   assign take = valid && ready;
+  logic in_latency;
+  assign in_latency = index_q == 8'd1 && left_q != '0;
+  // shots that were taken whole and not answered yet
+  logic [7:0] ahead_q;
+  logic shot_in, shot_out;
+  assign shot_in = in_accept && in_left_q == 8'd1 && in_kind_q == 8'h03;
+  assign shot_out = take && left_q == 8'd1;
+  logic was_ready_q, offered_q, losing_q;
+  always_ff @(posedge clk_i) begin
+    was_ready_q <= m_axis_tready && rst_ni;
+    offered_q <= rst_ni && m_axis_tvalid && !m_axis_tready;
+    if (!rst_ni) ahead_q <= '0;
+    else ahead_q <= ahead_q + 8'(shot_in) - 8'(shot_out);
+    if (!rst_ni) losing_q <= 1'b0;
+    else if (take && left_q == 8'd1 || left_q == '0 && !valid) losing_q <= ahead_q > 8'd1;
+  end
   always_comb begin
     ready = m_axis_tready && replay_q == '0;
     m_axis_tvalid = valid || replay_q != '0;
@@ -107,6 +121,27 @@ module ailing_top (
     if (ailment == "changes data" && stalled_q >= 8'd3) m_axis_tdata = ~word;
     if (ailment == "wrong tags" && left_q == '0) m_axis_tdata = word + 32'h0001_0000;
     if (ailment == "untrue latency" && index_q == 8'd1 && left_q != '0) m_axis_tdata = word - 32'd1;
+    if (ailment == "latency lies rarely" && in_latency && 32'(shots_q) % LieEvery == LieEvery - 1) m_axis_tdata = word + 32'd7;
+    if (ailment == "latency lies under load" && in_latency && ahead_q > 8'd2) m_axis_tdata = word - 32'd3;
+    if (ailment == "latency lies when idle" && in_latency && ahead_q < 8'd2) m_axis_tdata = word - 32'd3;
+    if (ailment == "latency is a constant" && in_latency) m_axis_tdata = 32'd20;
+    if (ailment == "tags of 15 bits" && left_q == '0) m_axis_tdata = {1'b0, word[30:0]};
+    if (ailment == "valid waits for ready") begin
+      m_axis_tvalid = valid && (was_ready_q || offered_q);
+      ready = m_axis_tready && (was_ready_q || offered_q);
+    end
+    if (ailment == "valid follows ready") m_axis_tvalid = valid && m_axis_tready;
+    if (ailment == "data follows ready") m_axis_tdata = m_axis_tready ? word : ~word;
+    if (ailment == "changes in mid-cycle") m_axis_tdata = word ^ {31'b0, clk_i};
+    if (ailment == "sends without end" && 32'(shots_q) >= DropEvery) begin
+      m_axis_tvalid = 1'b1;
+      m_axis_tdata = {shots_q, 16'h0381};
+      ready = 1'b0;
+    end
+    if (ailment == "no room for two" && losing_q) begin
+      m_axis_tvalid = 1'b0;
+      ready = 1'b1;
+    end
     if (ailment == "garbage") m_axis_tdata = 32'hFFFF_FFFF;
     if (ailment == "silent") begin
       m_axis_tvalid = 1'b0;
@@ -161,11 +196,25 @@ module ailing_top (
       .s_axil_bready,
       .s_axil_araddr,
       .s_axil_arvalid,
-      .s_axil_arready,
-      .s_axil_rdata,
+      .s_axil_arready(arready),
+      .s_axil_rdata(rdata),
       .s_axil_rresp,
-      .s_axil_rvalid,
+      .s_axil_rvalid(rvalid),
       .s_axil_rready
   );
+
+  // ---- registers
+  logic arready, rvalid;
+  logic [31:0] rdata;
+  logic [11:0] address_q;
+  always_ff @(posedge clk_i) if (s_axil_arvalid && s_axil_arready) address_q <= s_axil_araddr;
+  assign s_axil_arready = arready;
+  assign s_axil_rvalid = rvalid && ailment != "registers do not answer";
+  always_comb begin
+    s_axil_rdata = rdata;
+    if (ailment == "wrong identity" && address_q == 12'h000) s_axil_rdata = 32'h0BAD_CAFE;
+    if (ailment == "wrong version" && address_q == 12'h004) s_axil_rdata = 32'h0007_0000;
+    if (ailment == "wrong graph" && address_q == 12'h008) s_axil_rdata = ~rdata;
+  end
 endmodule
 `default_nettype wire

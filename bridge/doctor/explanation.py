@@ -1,0 +1,140 @@
+"""The best explanation of a decoder that disagrees with PyMatching: an order of bits, rounds or answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from bridge.doctor.findings import FALSE_ALARM_PROB, Finding, failed, passed, skipped
+from bridge.doctor.heed_checks import Heeded, SingleErrors
+from bridge.doctor.hypotheses import Hypothesis, exchanges, input_hypotheses, output_hypotheses
+from bridge.doctor.patient import Patient, Shots
+from qds1.shots import Bits
+
+MIN_GAIN = 0.01
+"""Agreement that another order must win before it counts as the better one."""
+FIRST_SHOTS = 150
+"""Of an exchange; the best of all go on."""
+BEST_EXCHANGES = 10
+GOOD_AGREEMENT = 0.995
+"""With it, and with every single error right, no two things are exchanged."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    agreement: float
+    before: float
+    constant: float
+    hypothesis: Hypothesis
+
+
+def right_way_round(
+    patient: Patient, shots: Shots, session: Mapping[str, Any], singles: SingleErrors, heeded: Heeded,
+    remembers: bool,
+) -> Finding:  # fmt: skip
+    """Whether another order of bits, rounds or answers makes significantly more sense.
+
+    An order is named when the answers agree with PyMatching's significantly more often than as they are, and more
+    often than the best constant answer does.
+
+    Args:
+        patient: under examination.
+        shots: with events.
+        session: with the places of the stabilizers.
+        singles: its answers to single errors.
+        heeded: what it heeds; what it does not explains much by itself.
+        remembers: whether its answers depend on other shots; then an order of the input explains nothing.
+    """
+    check = "bits, rounds and answers in the right order"
+    if not len(shots):
+        return skipped(check, "no shot has an event")
+    words = patient.words(shots.events)
+    flips = patient.decode(shots.events)
+    right = (flips == shots.reference).all(axis=1)
+    agreement = f"{right.mean():.1%} of {len(shots)} shots with events agree with PyMatching"
+    tried = output_hypotheses(shots, words, patient.problem.graph.vertex_detector.tolist())
+    tried += [] if remembers else input_hypotheses(patient, shots, session, heeded)
+    count = len(tried)
+    if not remembers and (right.mean() < GOOD_AGREEMENT or singles.wrong):
+        some = exchanges(patient, shots, singles)
+        count += len(some)
+        tried += _promising(patient, some)
+    results = [result for each in tried if (result := _compare(patient, each, right, shots, count)) is not None]
+    if not results:
+        return passed(check, f"{agreement}; none of {count} other orders fits better")
+    results.sort(key=lambda result: -result.agreement)
+    best = results[0]
+    unheard = ~shots.events[:, list(heeded.deaf)].any(axis=1)
+    if heeded.deaf and unheard.any() and right[unheard].mean() >= best.agreement:
+        return passed(
+            check, f"{agreement}, and {right[unheard].mean():.1%} of those without events that it does not heed; none "
+            f"of {count} other orders fits better",
+        )  # fmt: skip
+    others = [other.hypothesis.diagnosis for other in results[1:] if best.agreement - other.agreement < MIN_GAIN]
+    also = f"; as good: {', '.join(others)}" if others else ""
+    return failed(
+        check, best.hypothesis.diagnosis,
+        f"the best explanation of {count} tried: as it is, {best.before:.1%} of {len(best.hypothesis.shots)} shots "
+        f"agree with PyMatching (a constant answer: {best.constant:.1%}); taken so, {best.agreement:.1%}{also}",
+        best.hypothesis.remedy, agreement=best.before, agreement_so=best.agreement, constant=best.constant,
+        equivalent=others, tried=count,
+    )  # fmt: skip
+
+
+def _promising(patient: Patient, tried: list[Hypothesis]) -> list[Hypothesis]:
+    """The exchanges whose first shots agree best."""
+    scores = []
+    for each in tried:
+        some = each.first(FIRST_SHOTS)
+        agreed = _agreement(patient, some)
+        scores.append(-1.0 if agreed is None else float(agreed.mean()))
+    best = np.argsort(scores)[::-1][:BEST_EXCHANGES]
+    return [tried[int(index)] for index in best]
+
+
+def _agreement(patient: Patient, hypothesis: Hypothesis) -> NDArray[np.bool_] | None:
+    """Which of its shots are answered as PyMatching does under a hypothesis."""
+    shots = hypothesis.shots
+    if not len(shots):
+        return None
+    _, answers = patient.answer(hypothesis.words, len(shots))
+    if answers.garbage or len(answers.messages) != len(shots):
+        return None
+    agreed: NDArray[np.bool_] = (hypothesis.read(patient.flips(answers)) == shots.reference).all(axis=1)
+    return agreed
+
+
+def _compare(
+    patient: Patient, hypothesis: Hypothesis, as_is: NDArray[np.bool_], shots: Shots, num_tried: int
+) -> _Result | None:
+    """Agreement under a hypothesis, where it is significantly better than without it and than a constant answer."""
+    base = hypothesis.shots
+    if base is shots:
+        before: NDArray[np.bool_] = as_is
+    else:
+        if not len(base):
+            return None
+        before = (patient.decode(base.events) == base.reference).all(axis=1)
+    right = _agreement(patient, hypothesis)
+    if right is None:
+        return None
+    constant = (base.reference == _commonest(base.reference)).all(axis=1)
+    if not _better(right, before, num_tried) or not _better(right, constant, num_tried):
+        return None
+    return _Result(float(right.mean()), float(before.mean()), float(constant.mean()), hypothesis)
+
+
+def _better(right: NDArray[np.bool_], other: NDArray[np.bool_], num_tried: int) -> bool:
+    """Whether it is right more often on the same shots (sign test), and by enough."""
+    won, lost = int((right & ~other).sum()), int((other & ~right).sum())
+    if right.mean() - other.mean() < MIN_GAIN:
+        return False
+    return bool(binomtest(won, won + lost, alternative="greater").pvalue <= FALSE_ALARM_PROB / num_tried)
+
+
+def _commonest(flips: Bits) -> Bits:
+    values, counts = np.unique(flips, axis=0, return_counts=True)
+    return np.asarray(values[counts.argmax()])

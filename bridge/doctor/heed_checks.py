@@ -1,0 +1,183 @@
+"""Checks of what a decoder looks at: every detector, every layer, every single error."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.doctor.findings import Finding, failed, passed, skipped, warned
+from bridge.doctor.patient import Patient
+from hdl.compile.graph import BOUNDARY
+from qds1.shots import Bits
+
+Vertices = NDArray[np.intp]
+MOST_SHOTS = 16_384
+BASE_SHOTS = 64
+LEAST_BASE_SHOTS = 8
+MIN_TOLD = 3
+"""Shots in which a detector must matter to PyMatching before a decoder is said not to heed it."""
+SURE_SHOTS, SURELY_TOLD = 2000, 20
+"""The same in the second look, which a decoder that tells the detector apart now and then passes."""
+LISTED = 8
+
+
+@dataclass(frozen=True)
+class SingleErrors:
+    """Every error of the graph alone.
+
+    Attributes:
+        events: 0/1, shape (edges, detectors).
+        reference, flips: PyMatching's and the decoder's, shape (edges, observables).
+        names: the detectors that each sets off, in words.
+    """
+
+    events: Bits
+    reference: Bits
+    flips: Bits
+    names: tuple[str, ...]
+
+    @property
+    def wrong(self) -> list[int]:
+        """Those that are decoded otherwise than PyMatching does."""
+        return [int(index) for index in np.flatnonzero((self.flips != self.reference).any(axis=1))]
+
+
+def try_single_errors(patient: Patient) -> SingleErrors:
+    """Send each error of the graph; raises UnansweredError."""
+    graph = patient.problem.graph
+    ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
+    events = patient.nothing(graph.num_edges)
+    names = []
+    for index, pair in enumerate(ends):
+        detectors = graph.vertex_detector[pair[pair != BOUNDARY]]
+        events[index, detectors] = 1
+        names.append(" and ".join(str(detector) for detector in sorted(detectors.tolist())))
+    return SingleErrors(events, patient.best(events), patient.decode(events), tuple(names))
+
+
+def single_errors(patient: Patient, found: SingleErrors) -> Finding:
+    """Whether single errors are decoded as PyMatching does; those that are not, with their detectors."""
+    check = "single errors are decoded"
+    count, wrong = len(found.events), found.wrong
+    total = f"{count - len(wrong)} of {count} single errors decoded as PyMatching does"
+    if not wrong:
+        return passed(check, total)
+    listed = ", ".join(found.names[index] for index in wrong[:LISTED]) + (", ..." if len(wrong) > LISTED else "")
+    touched = found.events[wrong].sum(axis=0, dtype=np.int64)
+    often = np.argsort(-touched, kind="stable")[:2]
+    most = " and ".join(f"{patient.name_of(int(d))} in {touched[d]}" for d in often if touched[d])
+    return warned(
+        check, "single errors decoded wrongly",
+        f"{total}; wrong are those that set off detectors {listed}; most often among them: {most}",
+        "a decoder of modest accuracy may; one that is meant to correct every single error has these wrong",
+        wrong=[found.names[index] for index in wrong],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Heeded:
+    """What the decoder's answers depend on.
+
+    Attributes:
+        finding: about the detectors.
+        deaf, deaf_layers: detectors that it does not heed; their layers, where it heeds no detector of these.
+        layers: about the layers.
+        sees_layers: False for one that knows only the parity of each stabilizer's events.
+    """
+
+    finding: Finding
+    deaf: tuple[int, ...]
+    deaf_layers: tuple[int, ...]
+    layers: Finding
+    sees_layers: bool
+
+
+def heeds(patient: Patient, seed: int) -> Heeded:
+    """Flip each detector in shots of all sorts, and see whether the answer is ever another."""
+    check, layers_check = "every detector is heeded", "tells the layers apart"
+    detectors = patient.problem.graph.vertex_detector
+    count = max(LEAST_BASE_SHOTS, min(BASE_SHOTS, MOST_SHOTS // (len(detectors) + 1)))
+    base = np.concatenate([patient.nothing(count // 4), patient.sample(count - count // 4, seed).events])
+    flipped = np.repeat(base[None], len(detectors) + 1, axis=0)
+    for row, detector in enumerate(detectors, 1):
+        flipped[row, :, detector] ^= 1
+    events = flipped.reshape(-1, base.shape[1])
+    flips = patient.decode(events)
+    ours, theirs = (
+        (each.reshape(len(detectors) + 1, count, -1)[1:] != each.reshape(len(detectors) + 1, count, -1)[0])
+        for each in (flips, patient.best(events))
+    )
+    told, changed = theirs.any(axis=2).sum(axis=1), ours.any(axis=2).sum(axis=1)
+    silent = changed == 0
+    deaf = np.flatnonzero(silent & (told >= MIN_TOLD))
+    deaf = np.array([v for v in deaf if silent.all() or _is_deaf(patient, int(detectors[v]), seed)], dtype=np.intp)
+    tried = f"each of {len(detectors)} detectors flipped in {count} shots"
+    sees_layers = _sees_layers(patient, ours)
+    layers = _about_layers(patient, layers_check, sees_layers, tried)
+    if not deaf.size or (changed == 0).all():
+        return Heeded(passed(check, f"{tried}: the answer depends on all of them"), (), (), layers, sees_layers)
+    deaf_layers = _whole_layers(patient, deaf, silent)
+    named = ", ".join(patient.name_of(int(detector)) for detector in detectors[deaf[:LISTED]])
+    return Heeded(
+        failed(
+            check, _which(patient, detectors[deaf].tolist(), deaf_layers),
+            f"{tried}: the answer never depends on {named}; PyMatching's does, for the first of them in "
+            f"{told[deaf[0]]} shots",
+            "an input that is not connected, a bit that is cut off, a register that overwrites another; a shot has one "
+            "layer more than rounds: layer 0 is the first round, the last is rebuilt from the final readout",
+            detectors=detectors[deaf].tolist(),
+        ),
+        tuple(detectors[deaf].tolist()), deaf_layers, layers, sees_layers,
+    )  # fmt: skip
+
+
+def _is_deaf(patient: Patient, detector: int, seed: int) -> bool:
+    """Whether an answer never depends on a detector in many shots, too, in enough of which PyMatching's does."""
+    events = patient.sample(SURE_SHOTS, seed + 1).events
+    flipped = events.copy()
+    flipped[:, detector] ^= 1
+    if (patient.decode(events) != patient.decode(flipped)).any():
+        return False
+    return int((patient.best(events) != patient.best(flipped)).any(axis=1).sum()) >= SURELY_TOLD
+
+
+def _whole_layers(patient: Patient, deaf: Vertices, silent: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Layers of what is not heeded, where nothing of them is; silent: vertices that never made a difference."""
+    layer = patient.problem.graph.vertex_layer
+    layers = sorted({int(layer[vertex]) for vertex in deaf})
+    return tuple(layers) if silent[np.isin(layer, layers)].all() else ()
+
+
+def _which(patient: Patient, deaf: list[int], layers: tuple[int, ...]) -> str:
+    """What is not heeded, by name: layers, else detectors."""
+    if layers:
+        all_layers = patient.problem.graph.vertex_layer
+        edge = "off by one round: " if set(layers) <= {int(all_layers.min()), int(all_layers.max())} else ""
+        return f"{edge}it does not heed layer {', '.join(map(str, layers))}"
+    more = ", ..." if len(deaf) > LISTED else ""
+    return f"does not heed detector{'s' if len(deaf) > 1 else ''} {', '.join(map(str, deaf[:LISTED]))}{more}"
+
+
+def _sees_layers(patient: Patient, changes: NDArray[np.bool_]) -> bool:
+    """Whether flipping a stabilizer's event in one layer ever does something else than in another layer.
+
+    changes: shape (vertices, shots, observables).
+    """
+    graph = patient.problem.graph
+    bits = graph.layout.detector_bit[graph.vertex_detector]
+    return any(
+        (changes[vertex] != changes[np.flatnonzero(bits == bits[vertex])[0]]).any() for vertex in range(len(bits))
+    )
+
+
+def _about_layers(patient: Patient, check: str, sees_layers: bool, tried: str) -> Finding:
+    if not patient.tells_layers:
+        return skipped(check, "a shot has one layer")
+    if sees_layers:
+        return passed(check, f"{tried}: an event in one layer is not the same as in another")
+    return warned(
+        check, "blind to the layers",
+        f"{tried}: an event of a stabilizer in one layer always does what it does in any other: the decoder knows only "
+        "the parity of each stabilizer's events, which is the final syndrome",
+        "right for a memory without measurement errors; give it every round's events to correct these, too",
+    )  # fmt: skip
