@@ -186,7 +186,11 @@ class Bench:
             raise LinkOpenError(f"cannot start a process for the decoder: {error}") from error
         theirs.close()
         self._pipe, self.lost = ours, None
-        self._call("power_on", 0)
+        try:
+            self._call("power_on", 0)
+        except BaseException:  # an interrupt, too: nothing runs on without a bench
+            self._end()
+            raise
 
     def _call(self, name: str, *arguments: Any) -> Any:
         if self._pipe is None or self._process is None:

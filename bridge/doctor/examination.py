@@ -139,7 +139,7 @@ def _look_at_memory_and_clock(
     runs = {"without a pause": first}
 
     def endurance() -> list[Finding]:
-        affordable = int(settings.endurance_s * len(shots) / max(chart.run_s, 1e-3))
+        affordable = int(settings.endurance_s / max(patient.shot_s, 1e-7))
         run = long_run(patient, shots, min(settings.endurance_shots, max(2 * len(shots), affordable)), settings.seed)
         judged = one_answer_a_shot(patient, run.observation, run.answers, len(run.order))
         found = [goes_on(run, judged)]
@@ -263,7 +263,6 @@ class _Chart:
         bench: that the decoder is on.
         num_decisions: statistical ones.
         ended: the simulation ended too often.
-        run_s: wall clock of the long run.
     """
 
     decoder: DecoderFolder
@@ -273,7 +272,6 @@ class _Chart:
     num_decisions: int = 0
     losses: int = 0
     ended: bool = False
-    run_s: float = 0.0
 
     def see(self, check: str, look: Callable[[], Finding | list[Finding]]) -> None:
         """Look, and keep what is found; a simulation that ends, or an answer that cannot be read, is a finding."""
@@ -304,7 +302,7 @@ class _Chart:
         def look() -> Finding:
             words, began = patient.words(shots.events), monotonic()
             observation, answers = patient.answer(words, len(shots))
-            self.run_s = monotonic() - began
+            patient.shot_s = (monotonic() - began) / len(shots)
             runs.append(Run(observation, answers, patient.shot_words))
             found = one_answer_a_shot(patient, observation, answers, len(shots))
             loses = found.state == "fail" and answers.garbage is None and answers.messages

@@ -19,6 +19,8 @@ MIN_GAIN = 0.01
 FIRST_SHOTS = 150
 """Of an exchange; the best of all go on."""
 BEST_EXCHANGES = 10
+EXCHANGES_S = 30.0
+"""Wall clock for trying exchanges; fewer are tried of a decoder whose simulation is slow."""
 GOOD_AGREEMENT = 0.995
 """With it, and with every single error right, no two things are exchanged."""
 
@@ -59,7 +61,8 @@ def right_way_round(
     tried += [] if remembers else input_hypotheses(patient, shots, session, heeded)
     count = len(tried)
     if not remembers and (right.mean() < GOOD_AGREEMENT or singles.wrong):
-        some = exchanges(patient, shots, singles)
+        affordable = int(EXCHANGES_S / max(FIRST_SHOTS * patient.shot_s, 1e-6))
+        some = exchanges(patient, shots, singles)[:affordable]
         count += len(some)
         tried += _promising(patient, some)
     results = [result for each in tried if (result := _compare(patient, each, right, shots, count)) is not None]

@@ -55,6 +55,7 @@ class Patient:
     Attributes:
         shot_words: words of one shot.
         limit_s: wall clock of one run.
+        shot_s: wall clock of one shot, as it was last seen in a long run; 0 before the first.
     """
 
     def __init__(self, bench: Bench, decoder: DecoderFolder, problem: DecodingProblem, limit_s: float = 300.0) -> None:
@@ -66,6 +67,7 @@ class Patient:
         self.dialect = Dialect(decoder, problem)
         self.crafter = ShotCrafter(problem)
         self.limit_s = limit_s
+        self.shot_s = 0.0
         self._matching = pymatching.Matching.from_detector_error_model(problem.error_model)
         self.shot_words = self.words(self.nothing(1)).shape[1]
 

@@ -122,7 +122,7 @@ def test_the_examination_outlives_the_simulation(ailment: str, ward: Ward) -> No
 
 
 def test_a_cycle_that_never_ends_is_cut_off(ward: Ward) -> None:
-    decoder, (_, problem) = ward._ill(Mutant("edited core", "a loop that never ends", "", ()))
+    decoder, (_, problem) = ward.patient(Mutant("edited core", "a loop that never ends", "", ()))
     words = np.zeros((4, 8), dtype=np.uint32)
     del problem
     with Bench(decoder, call_limit_s=3.0) as bench:
@@ -135,7 +135,7 @@ def test_a_cycle_that_never_ends_is_cut_off(ward: Ward) -> None:
 
 
 def test_a_bench_whose_process_ended_says_so_until_it_is_powered_on(ward: Ward) -> None:
-    decoder, (_, problem) = ward._ill(mutant_of("skeleton core: core: crashes"))
+    decoder, (_, problem) = ward.patient(mutant_of("skeleton core: core: crashes"))
     from bridge.doctor.patient import Patient
 
     with fall_ill("core: crashes"), Bench(decoder) as bench:

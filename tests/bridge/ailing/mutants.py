@@ -344,12 +344,12 @@ class Ward:
             "union-find in windows": lambda: self._compiled("union-find:window=2,commit=1", SURFACE),
             "union-find, repetition d=5": lambda: self._compiled("union-find", REPETITION_5),
             "table, surface d=3 in basis X": lambda: self._compiled("table", SURFACE_X),
-            "table, two observables": lambda: self._ill(Mutant("table, two observables", "", "", ())),
+            "table, two observables": lambda: self.patient(Mutant("table, two observables", "", "", ())),
             "skeleton core": lambda: self._skeleton("core", SURFACE),
             "skeleton core, early end": lambda: self._skeleton("core", SURFACE, early_end),
             "skeleton core, repetition d=5": lambda: self._skeleton("core", REPETITION_5),
             "skeleton adapter": lambda: self._skeleton("adapter", SURFACE),
-            "sees the final syndrome alone": lambda: self._ill(Mutant("skeleton core", BLIND, "", ())),
+            "sees the final syndrome alone": lambda: self.patient(Mutant("skeleton core", BLIND, "", ())),
             **{name: partial(self._healthy_stream, name) for name in HEALTHY_STREAMS},
         }
 
@@ -360,7 +360,7 @@ class Ward:
         return self._found[mutant.title, settings]
 
     def _examine(self, mutant: Mutant, settings: Examination) -> Diagnosis:
-        decoder, (session, problem) = self._ill(mutant)
+        decoder, (session, problem) = self.patient(mutant)
         longer = LongerMemory(decoder, posed(LONG_SURFACE)[1]) if mutant.kind == LONG else None
         with fall_ill(None if mutant.base == "edited core" else mutant.ailment):
             return examine(decoder, problem, session, settings, longer=longer)
@@ -372,7 +372,8 @@ class Ward:
         with fall_ill(BLIND if name == "sees the final syndrome alone" else None):
             return examine(decoder, problem, session, settings, longer=longer)
 
-    def _ill(self, mutant: Mutant) -> Patients:
+    def patient(self, mutant: Mutant) -> Patients:
+        """The decoder of a mutant, and its memory."""
         base, folder = mutant.base, self._folder / re.sub(r"[^a-z]+", "-", mutant.base)
         if base == "edited core":
             return self._skeleton("core", SURFACE, lambda text: edited(text, EDITED[mutant.ailment][1]))
