@@ -173,10 +173,15 @@ module register_block (
     end
   endgenerate
 
-  // STATUS.last_fault is there without statistics, too: it says why a decoder refuses what it is sent.
+  // STATUS.last_fault is there without statistics, too: it says why a decoder refuses what it is sent. One register
+  // before it keeps it off the front end's paths.
+  logic fault_q;
+  logic [7:0] fault_code_q;
   always_ff @(posedge clk_i) begin
+    fault_q <= rst_ni && fault_i;
+    fault_code_q <= fault_code_i;
     if (!rst_ni || clear_counters) last_fault_q <= registers_pkg::FaultCodeNone;
-    else if (fault_i) last_fault_q <= fault_code_i;
+    else if (fault_q) last_fault_q <= fault_code_q;
   end
 
   // ROUNDS: what this decoder can do.
