@@ -383,6 +383,21 @@ def test_board_refuses_a_bitstream_that_is_not_its_own(board: Board, memory: Mem
             PynqLink(memory.decoder.folder, f"{board.address},{bitstream}", DEADLINES).open()
 
 
+def test_bitstream_that_was_built_anew_under_its_old_name_is_sent(memory: Memory) -> None:
+    """pynq sends none where the board has a file of that name: the old one would be loaded without a word."""
+    with opened_board(memory, Z2) as first:
+        address, bitstream = str(driver(first).overlay.device.ip_addr), Path(driver(first).overlay.bitfile_name)
+        folder = memory.decoder.folder
+        assert folder is not None
+        first.write_register(Address.SCRATCH, 1)
+        with OpenedLink(PynqLink(folder, f"{address},{bitstream}", DEADLINES)) as opened:
+            assert opened.link.read_register(Address.SCRATCH) == 0  # as after power-on
+        content = bitstream.read_bytes()
+        bitstream.write_bytes(content.replace(b'"sha256": "', b'"sha256": "x', 1)[:-1])
+        with pytest.raises(LinkOpenError, match="another version"):
+            PynqLink(folder, f"{address},{bitstream}", DEADLINES).open()
+
+
 def test_board_that_does_not_answer_is_named_with_the_remedy(memory: Memory) -> None:
     with pytest.raises(LinkOpenError, match=r"no board answers at 127\.0\.0\.77; check"):
         make_link("pynq:127.0.0.77", memory.decoder, memory.problem, DEADLINES).open()

@@ -37,8 +37,8 @@ class Files:
         }
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file. Firmware is always sent anew: pynq would not notice that it has changed."""
-        return path in self._files
+        """Whether there is such a file."""
+        return path in self._files or path.removeprefix(FIRMWARE_FOLDER) in self._firmware
 
     def read(self, path: str) -> bytes | None:
         """Contents, None when there is no such file."""

@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bridge.errors import LinkOpenError
 
+FIRMWARE_FOLDER = "/lib/firmware/"
 REMOTE_VARIABLE = "PYNQ_REMOTE_DEVICES"
 KNOWN_WARNINGS = (
     (DeprecationWarning, r"pkg_resources is deprecated as an API"),
@@ -134,6 +136,18 @@ def forget_last_board(*, remote: bool) -> None:
             global_state.load_global_state()
         except ValueError:
             global_state.clear_global_state()
+
+
+def renew_firmware(device: Any, bitstream: Path) -> None:
+    """Replace a bitstream of this name that lies on a remote board: pynq sends one only where there is none.
+
+    What lies there may be an earlier build, which would be loaded without a word.
+    """
+    from pynq.pl_server.embedded_device import bit2bin
+
+    file = f"{FIRMWARE_FOLDER}{bitstream.stem}.bin"
+    if device.exists_file(file).exists:
+        device.write_file(file, bit2bin(bitstream.read_bytes()))
 
 
 def remote_device(address: str, deadline_s: float) -> Any:

@@ -21,6 +21,7 @@ from bridge.links.pynq.library import (
     local_device,
     remote_address,
     remote_device,
+    renew_firmware,
     require_pynq,
     without_known_warnings,
 )
@@ -253,8 +254,11 @@ class PynqLink:
     def _load(self, pynq: Any, overlay: Path) -> "DecoderBoard":
         from bridge.links.pynq.driver import DecoderBoard
 
+        remote = hasattr(self._device, "disconnect")
         with self._pynq_state():
-            forget_last_board(remote=hasattr(self._device, "disconnect"))
+            forget_last_board(remote=remote)
+            if remote:
+                renew_firmware(self._device, overlay)
             return DecoderBoard(pynq.Overlay(str(overlay.resolve()), device=self._device))
 
     def _check_identity(self, overlay: Path) -> None:
