@@ -21,7 +21,7 @@ pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[py
 
 from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, board_project, running_board
 from bridge.boards.pynq.logic import LogicLimits
-from bridge.boards.pynq.overlay import handoff_source
+from bridge.boards.pynq.overlay import handoff_source, simulated_overlay, write_overlay
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import (
     DecoderMismatchError,
@@ -395,6 +395,26 @@ def test_bitstream_that_was_built_anew_under_its_old_name_is_sent(memory: Memory
         content = bitstream.read_bytes()
         bitstream.write_bytes(content.replace(b'"sha256": "', b'"sha256": "x', 1)[:-1])
         with pytest.raises(LinkOpenError, match="another version"):
+            PynqLink(folder, f"{address},{bitstream}", DEADLINES).open()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("zcu104", "the bitstream is for a ZCU104, and this is a KV260"),
+        (
+            "pynq_z2",
+            r"a KV260-simulated with a processor of aarch64, but .*decoder.bit is for one of armv7l \(processing_",
+        ),
+    ],
+)
+def test_overlay_of_another_board_is_refused(memory: Memory, tmp_path: Path, name: str, message: str) -> None:
+    folder, other = memory.decoder.folder, find_board(name)
+    assert folder is not None
+    bitstream = write_overlay(simulated_overlay(board_project(folder, other), other), tmp_path)
+    with opened_board(memory, find_board("kv260")) as link:
+        address = driver(link).overlay.device.ip_addr
+        with pytest.raises(LinkOpenError, match=message):
             PynqLink(folder, f"{address},{bitstream}", DEADLINES).open()
 
 

@@ -72,6 +72,8 @@ def _explain(payload: bytes, own: Overlay) -> str:
     found = f"of the decoder {facts.get('decoder')}" if facts else "not of a simulated board"
     if facts and facts.get("decoder") == expected["decoder"]:
         found = "of another version of it"
+    if facts and facts["simulated"] != expected["simulated"]:
+        found = f"for a {facts['simulated']}, and this is a {expected['simulated']}"
     return (
         f"this simulated board has the RTL of the decoder {expected['decoder']}, but the bitstream is {found}; "
         "use the overlay that the board wrote when it started, or start the board with that decoder"

@@ -28,6 +28,7 @@ from bridge.links.pynq.library import (
 from bridge.suggestions import did_you_mean
 from hdl.boards.vivado import design
 from hdl.boards.vivado.board import DEFAULT_BOARD, boards, find_board, overlay_folder
+from hdl.boards.vivado.systems import SYSTEMS
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BoardError, HdlError
 from hdl.places import cache_folder
@@ -224,7 +225,7 @@ class PynqLink:
             self._device = self._find_device(pynq, address)
             name = self._board_name(address)
             overlay = overlay or self._decoder.path / overlay_folder(name) / f"{design.OVERLAY}.bit"
-            _check_overlay(overlay, name)
+            _check_overlay(overlay, name, getattr(self._device, "arch", None))
             self.board = self._load(pynq, overlay)
         self._check_identity(overlay)
         return LinkInfo(link="pynq", simulator=self._simulator(name), clocked=True)
@@ -373,9 +374,17 @@ class PynqLink:
             raise RegisterError(f"register 0x{address:03x}: {error}") from error
 
 
-def _check_overlay(bitstream: Path, board_name: str) -> None:
+def _check_overlay(bitstream: Path, board_name: str, arch: str | None) -> None:
+    """Raises LinkOpenError where a file is not there, or is for a chip with another processing system."""
     missing = [str(file) for file in (bitstream, bitstream.with_suffix(".hwh")) if not file.is_file()]
     if not missing:
+        text = bitstream.with_suffix(".hwh").read_text(encoding="utf-8", errors="replace")
+        kinds = [system for system in SYSTEMS.values() if f'MODTYPE="{system.kind}"' in text]
+        if arch is not None and kinds and arch not in [system.arch for system in kinds]:
+            raise LinkOpenError(
+                f"the board is a {board_name} with a processor of {arch}, but {bitstream} is for one of "
+                f"{kinds[0].arch} ({kinds[0].kind}); name an overlay that was built for this board"
+            )
         return
     remedy = (
         "start that board with this decoder: qtwin board --pynq --decoder FOLDER"
