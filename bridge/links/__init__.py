@@ -160,7 +160,7 @@ def check_link(name: str, *, is_here: bool = False) -> None:
         if is_here:
             check_port(address)
     elif scheme == "pynq":
-        from bridge.links.pynq.link import check_choice, parse_choice
+        from bridge.links.pynq.choice import check_choice, parse_choice
 
         if colon and not argument:
             raise LinkOpenError(

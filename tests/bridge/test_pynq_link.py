@@ -33,8 +33,9 @@ from bridge.errors import (
 )
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, OpenedLink, Words
+from bridge.links.pynq.choice import check_choice, parse_choice
 from bridge.links.pynq.library import import_pynq
-from bridge.links.pynq.link import PynqLink, check_choice, parse_choice
+from bridge.links.pynq.link import PynqLink
 from bridge.links.verilated import VerilatedLink
 from hdl.boards.vivado.board import VivadoBoard, find_board
 from hdl.boards.vivado.design import CLOCK_PARAMETER

@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from bridge.links import check_link
-from bridge.links.pynq.link import parse_choice
+from bridge.links.pynq.choice import parse_choice
 from bridge.links.uart.line import uart_address
 from hdl.compile.manifest import DecoderFolder, Manifest
 from hdl.compile.skeleton import decoder_name
