@@ -16,6 +16,8 @@ from qds1.shots import Bits
 
 MIN_GAIN = 0.01
 """Agreement that another order must win before it counts as the better one."""
+TIE = 0.003
+"""Agreements that are no more different than that are taken for equal."""
 FIRST_SHOTS = 150
 """Of an exchange; the best of all go on."""
 BEST_EXCHANGES = 10
@@ -68,15 +70,15 @@ def right_way_round(
     results = [result for each in tried if (result := _compare(patient, each, right, shots, count)) is not None]
     if not results:
         return passed(check, f"{agreement}; none of {count} other orders fits better")
-    results.sort(key=lambda result: -result.agreement)
-    best = results[0]
+    top = max(result.agreement for result in results)
+    best = next(result for result in results if result.agreement > top - TIE)  # the simpler ones come first
     unheard = ~shots.events[:, list(heeded.deaf)].any(axis=1)
     if heeded.deaf and unheard.any() and right[unheard].mean() >= best.agreement:
         return passed(
             check, f"{agreement}, and {right[unheard].mean():.1%} of those without events that it does not heed; none "
             f"of {count} other orders fits better",
         )  # fmt: skip
-    others = [other.hypothesis.diagnosis for other in results[1:] if best.agreement - other.agreement < MIN_GAIN]
+    others = [other.hypothesis.diagnosis for other in results if other is not best and other.agreement > top - MIN_GAIN]
     also = f"; as good: {', '.join(others)}" if others else ""
     return failed(
         check, best.hypothesis.diagnosis,

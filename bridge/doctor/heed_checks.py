@@ -65,10 +65,10 @@ def single_errors(patient: Patient, found: SingleErrors) -> Finding:
     listed = ", ".join(found.names[index] for index in wrong[:LISTED]) + (", ..." if len(wrong) > LISTED else "")
     touched = found.events[wrong].sum(axis=0, dtype=np.int64)
     often = np.argsort(-touched, kind="stable")[:2]
-    most = " and ".join(f"{patient.name_of(int(d))} in {touched[d]}" for d in often if touched[d])
+    most = " and ".join(f"{patient.name_of(int(d))} in {touched[d]}" for d in often if touched[d] > 1)
     return warned(
         check, "single errors decoded wrongly",
-        f"{total}; wrong are those that set off detectors {listed}; most often among them: {most}",
+        f"{total}; wrong are those that set off detectors {listed}" + (f"; most often {most}" if most else ""),
         "a decoder of modest accuracy may; one that is meant to correct every single error has these wrong",
         wrong=[found.names[index] for index in wrong],
     )  # fmt: skip
