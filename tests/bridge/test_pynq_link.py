@@ -22,6 +22,7 @@ pytest.importorskip("grpc", reason="pynq is not installed: pip install 'qtwin[py
 from bridge.boards.pynq.board import PYNQ_PORT, BoardSettings, board_project, running_board
 from bridge.boards.pynq.logic import LogicLimits
 from bridge.boards.pynq.overlay import handoff_source, simulated_overlay, write_overlay
+from bridge.counters import read_counters
 from bridge.decoders import Decoder, find_decoder
 from bridge.errors import (
     DecoderMismatchError,
@@ -39,6 +40,8 @@ from bridge.links.pynq.link import PynqLink
 from bridge.links.verilated import VerilatedLink
 from hdl.boards.vivado.board import VivadoBoard, find_board
 from hdl.boards.vivado.design import CLOCK_PARAMETER
+from hdl.compile.decoder import compile_decoder
+from hdl.compile.layout import events_layout
 from hdl.compile.manifest import DecoderFolder
 from hdl.registers.map import Address
 from qds1 import decode_corrections, split_frames
@@ -287,6 +290,17 @@ def test_registers_that_no_decoder_has_never_reach_the_board(opened: PynqLink) -
         opened.write_register(Address.ID, 1)
     with pytest.raises(RuntimeError, match="AXI response 2"):
         driver(opened).decoder.read(0x7FC)
+
+
+def test_registers_of_statistics_are_refused_where_the_decoder_has_none(memory: Memory, tmp_path: Path) -> None:
+    model = memory.problem.error_model
+    folder = compile_decoder(model, events_layout(model), tmp_path / "small", statistics=False)
+    with OpenedLink(PynqLink(folder, "simulated,board=kv260", DEADLINES)) as small:
+        for address in (Address.HISTOGRAM_SHIFT, Address.COUNT_SHOTS, Address.LATENCY_SUM_HIGH, Address.HISTOGRAM + 4):
+            with pytest.raises(RegisterError, match="built without statistics"):
+                small.link.read_register(address)
+        assert small.link.read_register(Address.SCRATCH) == 0
+        assert read_counters(small.link) == {"stalls": None, "faults": None}
 
 
 def test_exchange_takes_few_calls_to_the_board(

@@ -30,6 +30,7 @@ from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from hdl.places import cache_folder
 from hdl.registers.map import (
+    FEATURES_NO_STATISTICS,
     FIELDS,
     HISTOGRAM_WORDS,
     ID_VALUE,
@@ -65,6 +66,7 @@ class PynqLink:
         self._deadlines = deadlines
         self.child: ChildBoard | None = None
         self._device: Any = None
+        self._lacks_statistics = False
         self.board: DecoderBoard | None = None
 
     def open(self) -> LinkInfo:
@@ -145,6 +147,8 @@ class PynqLink:
             _check_overlay(overlay, name, getattr(self._device, "arch", None))
             self.board = self._load(pynq, overlay)
         self._check_identity(overlay)
+        if self._decoder.manifest.core != USER_CORE:
+            self._lacks_statistics = bool(FEATURES_NO_STATISTICS.get(self.read_register(Address.FEATURES)))
         return LinkInfo(link="pynq", simulator=self._simulator(name), clocked=True)
 
     def _project(self, board_name: str) -> Path:
@@ -225,6 +229,8 @@ class PynqLink:
             )
         if self._decoder.manifest.core == USER_CORE:
             return
+        if self._lacks_statistics and _is_statistics(address):
+            raise RegisterError(f"register 0x{address:03x}: there is none, the decoder is built without statistics")
         windows = (
             (Address.HISTOGRAM, HISTOGRAM_WORDS, False),
             (Address.TABLE, TABLE_WORDS, True),
@@ -289,6 +295,13 @@ class PynqLink:
             raise LinkLostError(f"the board went away at register 0x{address:03x}: {_details(error)}") from error
         except RuntimeError as error:
             raise RegisterError(f"register 0x{address:03x}: {error}") from error
+
+
+def _is_statistics(address: int) -> bool:
+    """Whether a register, or a word of a window, is there only with statistics."""
+    if Address.HISTOGRAM <= address < Address.HISTOGRAM + WORD_BYTES * HISTOGRAM_WORDS:
+        return True
+    return Address.COUNT_SHOTS <= address <= Address.LATENCY_SUM_HIGH or address == Address.HISTOGRAM_SHIFT
 
 
 def _check_overlay(bitstream: Path, board_name: str, arch: str | None) -> None:
