@@ -25,6 +25,8 @@ WORST_RATIO_GREEDY = 1.5
 BUCKETS = ((1, 2), (3, 4), (5, 6), (7, 9), (10, 1 << 30))
 """Numbers of events of a shot that are judged together."""
 BUCKET_SHOTS = 1000
+CROWD_SHOTS, CROWD_COPIES = 12_000, (1, 2, 4, 6)
+"""Shots that are sampled for the buckets, for each number of shots that are put into one."""
 SKILL_OF_FEW, SKILL_OF_MANY = 0.5, 0.2
 """Skill with few events that a decoder must have, and skill with many that it must not, to be right for few only."""
 
@@ -218,16 +220,18 @@ def _skill(flips: Bits, reference: Bits) -> _Skill:
     return _Skill(float(right.mean()), float(low), 0.0 if is_constant else float(high), is_constant)
 
 
-def many_events(patient: Patient, seed: int, remembers: bool) -> Finding:
+def many_events(patient: Patient, shots: Shots, remembers: bool) -> Finding:
     """Whether it decodes shots of many events as it does those of few.
 
-    remembers: whether its answers depend on other shots; then shots of many events spoil one another.
+    Args:
+        patient: under examination.
+        shots: see `crowded`.
+        remembers: whether its answers depend on other shots; then shots of many events spoil one another.
     """
     check = "decodes many events as well as few"
     if remembers:
         return skipped(check, "its answers depend on other shots, too")
-    shots, counts = crowded(patient, seed)
-    flips = patient.decode(shots.events)
+    flips, counts = patient.decode(shots.events), _num_events(patient, shots.events)
     skills: dict[str, _Skill] = {}
     for least, most in BUCKETS:
         chosen = (counts >= least) & (counts <= most)
@@ -251,15 +255,23 @@ def many_events(patient: Patient, seed: int, remembers: bool) -> Finding:
     return passed(check, f"agreement with PyMatching: {agree}")
 
 
-def crowded(patient: Patient, seed: int) -> tuple[Shots, NDArray[np.int64]]:
-    """Shots with few events and with many: some of the error model, and several of them in one."""
-    size, copies = 12_000, (1, 2, 4, 6)
-    samples = [[patient.sample(size, seed + 100 * number + copy) for copy in range(number)] for number in copies]
-    events = np.concatenate([np.bitwise_xor.reduce([s.events for s in several], axis=0) for several in samples])
-    observables = np.concatenate(
-        [np.bitwise_xor.reduce([s.observables for s in several], axis=0) for several in samples]
+def crowded(patient: Patient, seed: int) -> Shots:
+    """Shots with few events and with many: some of the error model, and several of them in one; by their events."""
+    events, observables = [], []
+    for copies in CROWD_COPIES:
+        samples = [patient.raw_sample(CROWD_SHOTS, seed + 100 * copies + copy) for copy in range(copies)]
+        events.append(np.bitwise_xor.reduce([each for each, _ in samples], axis=0))
+        observables.append(np.bitwise_xor.reduce([each for _, each in samples], axis=0))
+    singles = patient.single_errors()
+    all_events = np.concatenate([*events, singles])
+    all_observables = np.concatenate([*observables, patient.best(singles)])
+    counts = _num_events(patient, all_events)
+    picked = np.concatenate(
+        [np.flatnonzero((counts >= least) & (counts <= most))[:BUCKET_SHOTS] for least, most in BUCKETS]
     )
-    counts = events.sum(axis=1)
-    chosen = [np.flatnonzero((counts >= least) & (counts <= most))[:BUCKET_SHOTS] for least, most in BUCKETS]
-    picked = np.concatenate(chosen)
-    return patient.known(events[picked], observables[picked]), np.asarray(counts[picked], dtype=np.int64)
+    return patient.known(all_events[picked], all_observables[picked])
+
+
+def _num_events(patient: Patient, events: Bits) -> NDArray[np.int64]:
+    """Events of each shot that the decoder looks at."""
+    return np.asarray(patient.problem.graph.defects(events).sum(axis=1, dtype=np.int64))

@@ -113,21 +113,20 @@ def examine(
 def _look_at(chart: "_Chart", patient: Patient, session: Mapping[str, Any], settings: Examination) -> None:
     """Everything about one memory."""
     shots = patient.sample(settings.shots, settings.seed)
-    telling = patient.sample(8 * settings.order_shots, settings.seed + 1)
-    telling = telling.where(telling.events.any(axis=1))
+    telling = patient.telling(8 * settings.order_shots, settings.seed + 1)
     first = chart.run_all("one answer a shot", patient, shots)
     if first is None or not first.answers.messages or first.answers.garbage:
         return chart.stop()
     chart.see("stream", lambda: timing_independence(patient, telling.first(STALL_SHOTS)))
     chart.see("a reset leaves nothing behind", lambda: reset_forgets(patient, telling))
     chart.see("recovers after a fault", lambda: faults_are_survived(patient, telling))
-    of_all_sorts = crowded(patient, settings.seed)[0]
+    of_all_sorts = crowded(patient, settings.seed)
     chart.see("initial values do not matter", lambda: initial_values(patient, of_all_sorts))
     chart.see("no X in the output", lambda: no_unknown_values(patient, of_all_sorts))
     if first.num_shots < len(shots) or chart.ended:
         return chart.stop()
     _look_at_memory_and_clock(chart, patient, shots, telling, first, session, settings)
-    _look_at_corrections(chart, patient, shots, telling, first, session, settings)
+    _look_at_corrections(chart, patient, shots, telling, of_all_sorts, first, session, settings)
     return None
 
 
@@ -163,8 +162,8 @@ def _look_at_memory_and_clock(
 
 
 def _look_at_corrections(
-    chart: "_Chart", patient: Patient, shots: Shots, telling: Shots, first: Run, session: Mapping[str, Any],
-    settings: Examination,
+    chart: "_Chart", patient: Patient, shots: Shots, telling: Shots, of_all_sorts: Shots, first: Run,
+    session: Mapping[str, Any], settings: Examination,
 ) -> None:  # fmt: skip
     """Whether what it answers makes sense."""
     some = telling.first(settings.order_shots)
@@ -182,7 +181,7 @@ def _look_at_corrections(
             single_errors(patient, singles),
             heeded.finding,
             heeded.layers,
-            many_events(patient, settings.seed, remembers),
+            many_events(patient, of_all_sorts, remembers),
             helps(flips, shots),
             good_enough(patient, flips, shots, heeded.sees_layers),
         ]

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from bridge.doctor.findings import Finding, failed, passed, skipped, warned
 from bridge.doctor.patient import Patient
-from hdl.compile.graph import BOUNDARY
 from qds1.shots import Bits
 
 Vertices = NDArray[np.intp]
@@ -44,14 +43,8 @@ class SingleErrors:
 
 def try_single_errors(patient: Patient) -> SingleErrors:
     """Send each error of the graph; raises UnansweredError."""
-    graph = patient.problem.graph
-    ends = np.stack([graph.edge_u, graph.edge_v], axis=1)
-    events = patient.nothing(graph.num_edges)
-    names = []
-    for index, pair in enumerate(ends):
-        detectors = graph.vertex_detector[pair[pair != BOUNDARY]]
-        events[index, detectors] = 1
-        names.append(" and ".join(str(detector) for detector in sorted(detectors.tolist())))
+    events = patient.single_errors()
+    names = (" and ".join(map(str, np.flatnonzero(each).tolist())) for each in events)
     return SingleErrors(events, patient.best(events), patient.decode(events), tuple(names))
 
 
@@ -97,7 +90,8 @@ def heeds(patient: Patient, seed: int) -> Heeded:
     check, layers_check = "every detector is heeded", "tells the layers apart"
     detectors = patient.problem.graph.vertex_detector
     count = max(LEAST_BASE_SHOTS, min(BASE_SHOTS, MOST_SHOTS // (len(detectors) + 1)))
-    base = np.concatenate([patient.nothing(count // 4), patient.sample(count - count // 4, seed).events])
+    some = patient.telling(8 * count, seed).first(count - count // 4).events
+    base = np.concatenate([patient.nothing(count - len(some)), some])
     flipped = np.repeat(base[None], len(detectors) + 1, axis=0)
     for row, detector in enumerate(detectors, 1):
         flipped[row, :, detector] ^= 1
@@ -113,7 +107,7 @@ def heeds(patient: Patient, seed: int) -> Heeded:
     deaf = np.array([v for v in deaf if silent.all() or _is_deaf(patient, int(detectors[v]), seed)], dtype=np.intp)
     tried = f"each of {len(detectors)} detectors flipped in {count} shots"
     sees_layers = _sees_layers(patient, ours)
-    layers = _about_layers(patient, layers_check, sees_layers, tried)
+    layers = _about_layers(patient, layers_check, sees_layers, _sees_layers(patient, theirs), tried)
     if not deaf.size or (changed == 0).all():
         return Heeded(passed(check, f"{tried}: the answer depends on all of them"), (), (), layers, sees_layers)
     deaf_layers = _whole_layers(patient, deaf, silent)
@@ -170,11 +164,13 @@ def _sees_layers(patient: Patient, changes: NDArray[np.bool_]) -> bool:
     )
 
 
-def _about_layers(patient: Patient, check: str, sees_layers: bool, tried: str) -> Finding:
+def _about_layers(patient: Patient, check: str, sees_layers: bool, matching_does: bool, tried: str) -> Finding:
     if not patient.tells_layers:
         return skipped(check, "a shot has one layer")
     if sees_layers:
         return passed(check, f"{tried}: an event in one layer is not the same as in another")
+    if not matching_does:
+        return skipped(check, f"{tried}: for PyMatching, too, an event is the same in any layer")
     return warned(
         check, "blind to the layers",
         f"{tried}: an event of a stabilizer in one layer always does what it does in any other: the decoder knows only "

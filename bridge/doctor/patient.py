@@ -12,11 +12,13 @@ from bridge.decoders import core_options, hash_for
 from bridge.doctor.answers import Answers, take_apart
 from bridge.probe import Bench, Observation, Plan
 from bridge.problem import DecodingProblem
+from hdl.compile.graph import BOUNDARY
 from hdl.compile.manifest import DecoderFolder
 from hdl.registers.map import Address
 from qds1 import Kind
 from qds1.shots import Bits, Words
 
+FEW_SHOTS = 300
 Content = tuple[str, int, tuple[int, ...]]
 """Of one answer: kind, tag, and what it says."""
 
@@ -101,8 +103,32 @@ class Patient:
 
     def sample(self, num_shots: int, seed: int) -> Shots:
         """Shots of the error model; only detectors that carry the observable fire."""
+        return self.known(*self.raw_sample(num_shots, seed))
+
+    def raw_sample(self, num_shots: int, seed: int) -> tuple[Bits, Bits]:
+        """Events and observables alone, of all detectors."""
         events, observables, _ = self.problem.error_model.compile_sampler(seed=seed).sample(num_shots)
-        return self.known(events.astype(np.uint8), observables.astype(np.uint8))
+        return events.astype(np.uint8), observables.astype(np.uint8)
+
+    def telling(self, num_shots: int, seed: int) -> Shots:
+        """Those of so many shots that have events; single errors, too, where noise is so weak that there are few."""
+        shots = self.sample(num_shots, seed)
+        shots = shots.where(shots.events.any(axis=1))
+        if len(shots) >= FEW_SHOTS:
+            return shots
+        errors = self.single_errors()
+        again = np.arange(FEW_SHOTS) % len(errors)
+        return self.known(
+            np.concatenate([shots.events, errors[again]]), np.concatenate([shots.observables, self.best(errors[again])])
+        )
+
+    def single_errors(self) -> Bits:
+        """Events of each error of the graph alone, 0/1 of shape (edges, detectors)."""
+        graph = self.problem.graph
+        events = self.nothing(graph.num_edges)
+        for index, (u, v) in enumerate(zip(graph.edge_u, graph.edge_v, strict=True)):
+            events[index, graph.vertex_detector[[end for end in (u, v) if end != BOUNDARY]]] = 1
+        return events
 
     def known(self, events: Bits, observables: Bits) -> Shots:
         """Shots of given events, without those that the decoder does not look at."""
