@@ -1,7 +1,7 @@
-"""`python -m benchmarks.doctor [TEXT]`: what the doctor calls the set of mutants, and whether it accuses a healthy one.
+"""`python -m benchmarks.doctor [TEXT ...]`: what the doctor calls the set of mutants, and whether it accuses a healthy one.
 
-Takes the mutants and healthy decoders whose name has TEXT in it, all of them without one. Prints the table of
-docs/doctor.md and writes results/doctor.json; exits with 1 when a healthy decoder was accused.
+Takes the mutants and healthy decoders whose name begins with one of the texts, all of them without one. Prints the
+table of docs/doctor.md and writes results/doctor.json; exits with 1 when a healthy decoder was accused.
 """
 
 import json
@@ -20,13 +20,13 @@ from tests.bridge.ailing.mutants import Ward, mutants
 RESULT = Path(__file__).parent / "results" / "doctor.json"
 
 
-def run(wanted: str, console: Console) -> dict[str, Any]:
-    """Examine all whose name has `wanted` in it; returns what was found, as plain values."""
+def run(wanted: tuple[str, ...], console: Console) -> dict[str, Any]:
+    """Examine all whose name begins with what is wanted; returns what was found, as plain values."""
     ill, healthy = [], []
     with tempfile.TemporaryDirectory() as folder:
         ward = Ward(Path(folder))
         for mutant in mutants():
-            if wanted in mutant.title:
+            if mutant.title.startswith(wanted):
                 began = monotonic()
                 found = ward.examine(mutant)
                 ill.append(
@@ -34,7 +34,7 @@ def run(wanted: str, console: Console) -> dict[str, Any]:
                 )
                 console.print(_line("named" if ill[-1]["named"] else "MISSED", ill[-1]), markup=False, soft_wrap=True)
         for name in ward.healthy:
-            if wanted in name:
+            if name.startswith(wanted):
                 began = monotonic()
                 found = ward.examine_healthy(name)
                 healthy.append(_told(name, found, began))
@@ -76,7 +76,7 @@ def table(result: dict[str, Any]) -> str:
 
 def main() -> int:
     """Run, print and write."""
-    result = run(sys.argv[1] if len(sys.argv) > 1 else "", Console(width=200))
+    result = run(tuple(sys.argv[1:]) or ("",), Console(width=200))
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"\n{table(result)}")
