@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import cocotb_tools.config
@@ -291,7 +292,13 @@ class _PlainVerilator(Verilator):
         return commands
 
 
-RUNNERS: Mapping[str, type[Runner]] = {"verilator": _PlainVerilator, "icarus": Icarus, "ghdl": Ghdl, "nvc": Nvc}
+class _BuiltNvc(Nvc):
+    """The runner, which runs what another one has built with the options of that build."""
+
+    _build_args: Any = (SimpleNamespace(value=VHDL_STANDARD["nvc"]),)
+
+
+RUNNERS: Mapping[str, type[Runner]] = {"verilator": _PlainVerilator, "icarus": Icarus, "ghdl": Ghdl, "nvc": _BuiltNvc}
 
 
 def _runner(simulator: str) -> Runner:

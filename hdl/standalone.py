@@ -1,14 +1,14 @@
 """Copies a design into a folder in which it stands alone: sources, what they include, data files."""
 
+import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hdl.design import Design, Source, read_by_verilator, verilog_code
+from hdl.design import Design, Source, beyond_key, read_by_verilator, verilog_code
 from hdl.errors import BuildError
 from hdl.places import plain_temporary_folder
 from hdl.verilator import look_over
@@ -26,13 +26,17 @@ class Copied:
 
     Attributes:
         sources: in the order of the design's own list; names differ.
-        include_dirs: to be searched, in this order.
+        headers: included files.
+        include_dirs: where these are looked for, in this order.
         files: the design's data files, under the names that the RTL has for them.
+        read: what was read besides what the design names; see `hdl.design.beyond_key`.
     """
 
     sources: tuple[Source, ...]
+    headers: tuple[str, ...]
     include_dirs: tuple[str, ...]
     files: tuple[str, ...]
+    read: tuple[Path, ...]
 
     def design(self, design: Design, folder: Path) -> Design:
         """The design that was copied, with the copies in `folder`."""
@@ -74,8 +78,12 @@ def _may_read_more(design: Design, sources: Iterable[Path]) -> bool:
     return any(path not in known for path in beside) or any(INCLUDE.search(verilog_code(path)) for path in known)
 
 
-def copy_design(design: Design, folder: Path, place: str = "rtl") -> Copied:
+def copy_design(design: Design, folder: Path, place: str = "rtl", *, write_macros: bool = False) -> Copied:
     """Copy a design's sources and headers into `folder / place`, and its data files into `folder`.
+
+    Args:
+        write_macros: the design's macros become lines at the head of each Verilog source, for a tool that keeps the
+            files and not the settings.
 
     Raises:
         BuildError: a header lies outside every folder that is searched, or a data file is in the way; or as
@@ -84,35 +92,38 @@ def copy_design(design: Design, folder: Path, place: str = "rtl") -> Copied:
     besides = included_files(design)
     headers = _included_by_name([*design.of("verilog"), *besides])
     modules = [path for path in besides if path.suffix in MODULE_SUFFIXES and path.name not in headers]
+    macros = _macros(design) if write_macros else ""
     sources = []
     taken: set[str] = set()
     for index, source in enumerate([*design.sources, *(Source(path, "verilog") for path in modules)]):
         name = source.path.name if source.path.name not in taken else f"{index:02d}_{source.path.name}"
         taken.add(name)
         sources.append(Source(Path(place) / name, source.language))
-        _copy(source.path, folder / place / name)
+        _copy(source.path, folder / place / name, macros if source.language == "verilog" else "")
     searched: dict[Path, str] = {}
+    copies: list[str] = []
     for path in besides:
         if path in modules:
             continue
-        home = next((each for each in design.search_dirs if path.is_relative_to(each)), None)
-        if home is None:
+        found = _place_of(path, design)
+        if found is None:
             raise BuildError(
                 f"{design.name} includes {path} by its whole path; include it by its name, and name its folder in "
                 "`include_dirs`"
             )
-        index = design.search_dirs.index(home)
-        searched[home] = f"{place}/{INCLUDE_FOLDER}/{index}"
-        target = (folder / searched[home] / path.relative_to(home)).resolve()
+        home, name = found
+        searched[home] = f"{place}/{INCLUDE_FOLDER}/{design.search_dirs.index(home)}"
+        target = (folder / searched[home] / name).resolve()
         if not target.is_relative_to((folder / place).resolve()):
             raise BuildError(f"{design.name} includes {path} from above its folders; name its folder in `include_dirs`")
         _copy(path, target)
+        copies.append(target.relative_to(folder.resolve()).as_posix())
     for name in design.files:
         if (folder / name).exists():
             raise BuildError(f"{design.name}: the data file {name} has the name of another file; rename it")
     design.put_files(folder)
     ordered = tuple(searched[each] for each in design.search_dirs if each in searched)
-    return Copied(tuple(sources), ordered, tuple(design.files))
+    return Copied(tuple(sources), tuple(copies), ordered, tuple(design.files), tuple(beyond_key(design, besides)))
 
 
 def _included_by_name(files: Iterable[Path]) -> set[str]:
@@ -121,9 +132,25 @@ def _included_by_name(files: Iterable[Path]) -> set[str]:
     return {Path(name).name for text in texts for name in INCLUDED_NAME.findall(text)}
 
 
-def _copy(source: Path, target: Path) -> None:
+def _place_of(path: Path, design: Design) -> tuple[Path, Path] | None:
+    """The folder in which an included file was found, and its name from there; None where it is in none of them."""
+    plain = Path(os.path.normpath(path))
+    for folder in design.search_dirs:
+        if plain.is_relative_to(os.path.normpath(folder)):
+            return folder, plain.relative_to(os.path.normpath(folder))
+    return next(((each, path.relative_to(each)) for each in design.search_dirs if path.is_relative_to(each)), None)
+
+
+def _macros(design: Design) -> str:
+    return "".join(
+        f"`ifndef {name}\n`define {name}{'' if text is None else f' {text}'}\n`endif\n"
+        for name, text in design.defines.items()
+    )
+
+
+def _copy(source: Path, target: Path, head: str = "") -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    target.write_bytes(head.encode() + source.read_bytes())
 
 
 def yosys_read(design: Design, folder: Path, others: Iterable[str] = ()) -> str:

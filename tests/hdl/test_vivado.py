@@ -219,7 +219,12 @@ def test_project_holds_all_that_the_rtl_names(own: DecoderFolder, tmp_path: Path
     shutil.rmtree(tmp_path / "there")
     text = (project.path / "settings.tcl").read_text()
     names = {file.relative_to(project.path).as_posix() for file in project.path.rglob("*") if file.is_file()}
-    assert {"include/00/sub/widths.svh", "include/00/sub/byte.svh", "table.hex", "qtwin_stream_adapter.sv"} <= names
+    assert {
+        "rtl/include/0/sub/widths.svh",
+        "rtl/include/0/sub/byte.svh",
+        "table.hex",
+        "rtl/qtwin_stream_adapter.sv",
+    } <= names
     assert {"rtl/my_top.sv", "rtl/helper.sv"} <= names
     assert not any("tb.sv" in name or "other.svh" in name for name in names)
     for name in names - {"settings.tcl", "build.tcl", "decoder.yaml"}:
@@ -229,7 +234,7 @@ def test_project_holds_all_that_the_rtl_names(own: DecoderFolder, tmp_path: Path
     assert lint_top(written.top, written.of("verilog"), verilator_arguments(written)) == ""
     run = run_script(project, find_board("kv260"), tmp_path, mhz=100.0)
     assert run.code == 0, run.errors
-    assert any(re.match(r"set_property include_dirs \S*/include/00 ", line) for line in run.commands)
+    assert any(re.match(r"set_property include_dirs \S*/rtl/include/0 ", line) for line in run.commands)
     kinds, file = {}, ""
     for line in run.commands:
         if line.startswith("get_files"):

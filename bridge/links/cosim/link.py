@@ -30,6 +30,7 @@ SOCKET_VARIABLE = "QTWIN_LINK_SOCKET"
 SECOND_CLOCK_VARIABLE = "QTWIN_LINK_SECOND_CLOCK"
 FILE_FAULT = re.compile(r"^.*\$readmem.*(?:[Uu]nable to open|not found|[Ee]rror|[Ss]yntax|beyond).*$", re.MULTILINE)
 """What Icarus and Verilator print about a data file, and go on."""
+RUN = "from bridge.links.cosim.simulate import main; main()"
 START_POLL_S = 0.2
 CLOSE_S = 10.0
 LOG_LINES = 12
@@ -143,7 +144,7 @@ class CocotbLink:
 
     def _start(self, build_folder: Path, environment: dict[str, str]) -> None:
         assert self._folder is not None
-        command = [sys.executable, "-m", "bridge.links.cosim.simulate", self._simulator, str(build_folder)]
+        command = [sys.executable, "-c", RUN, self._simulator, str(build_folder)]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, self._decoder.manifest.top, str(self._folder)],

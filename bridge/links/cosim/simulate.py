@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hdl.build import VERILATOR_SPEED_FLAGS
 from hdl.compile.manifest import DecoderFolder
+from hdl.errors import HdlError
 from hdl.simulation import build_design, run_simulation
 
 
@@ -15,12 +16,10 @@ def build_decoder(decoder: DecoderFolder, simulator: str) -> Path:
 
 
 def main() -> None:
-    """Run a built simulation: simulate.py SIMULATOR BUILD_FOLDER TOP WORK_FOLDER."""
+    """Run a built simulation; arguments: SIMULATOR BUILD_FOLDER TOP WORK_FOLDER."""
     simulator, build_folder, top, work_folder = sys.argv[1:]
-    run_simulation(
-        simulator, Path(build_folder), top=top, test_module="bridge.links.cosim.server", work_folder=Path(work_folder)
-    )
-
-
-if __name__ == "__main__":
-    main()
+    server = "bridge.links.cosim.server"
+    try:
+        run_simulation(simulator, Path(build_folder), top=top, test_module=server, work_folder=Path(work_folder))
+    except HdlError as error:
+        sys.exit(str(error))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import yaml
 
+from hdl import standalone
 from hdl.boards.vivado import design, systems
-from hdl.boards.vivado import sources as sources_module
 from hdl.boards.vivado.board import VivadoBoard
-from hdl.boards.vivado.sources import Copied, copy_design
 from hdl.compile.manifest import DATA_FIELDS, MANIFEST_NAME, DecoderFolder, Manifest
 from hdl.compile.stream_wrapper import with_qds1_ports
 from hdl.errors import BoardError, ManifestError
 from hdl.registers import map as map_module
 from hdl.registers.map import FIELDS
+from hdl.standalone import Copied, copy_design
 from qds1 import CORRECTION_TRAILER_WORDS, correction_words
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ INPUTS = (
     SCRIPT,
     Path(__file__),
     Path(design.__file__),
-    Path(sources_module.__file__),
+    Path(standalone.__file__),
     Path(systems.__file__),
     Path(map_module.__file__),
 )
@@ -91,17 +91,16 @@ def fill_project(decoder: DecoderFolder, board: VivadoBoard, folder: Path) -> tu
         )
     longest = longest_messages(decoder.manifest)
     decoder = with_qds1_ports(decoder)
-    copied = copy_design(decoder.design, decoder.path, folder)
+    copied = copy_design(decoder.design, folder, write_macros=True)
     (folder / WRAPPER.name).write_text(wrapper_source(decoder.manifest.top, longest), encoding="utf-8")
     left_out = {"top", "sources", "include_dirs", "defines", "files", "parameters", *DATA_FIELDS}
     manifest = decoder.manifest.model_dump(mode="json", exclude=left_out, exclude_none=True)
     manifest |= {
         "top": design.TOP,
-        "sources": [*({"file": name, "language": language} for name, language in copied.sources), WRAPPER.name],
-        "include_dirs": list(copied.include_dirs),
-        "files": list(copied.files),
+        **copied.manifest(),
         "options": {**decoder.manifest.options, LONGEST: longest},
     }
+    manifest["sources"] = [*manifest["sources"], WRAPPER.name]
     (folder / MANIFEST_NAME).write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
     (folder / SETTINGS).write_text(_settings(decoder, board, copied), encoding="utf-8")
     shutil.copyfile(SCRIPT, folder / SCRIPT.name)
@@ -134,7 +133,7 @@ def wrapper_source(top: str, parameters: Mapping[str, int]) -> str:
 def _settings(decoder: DecoderFolder, board: VivadoBoard, copied: Copied) -> str:
     """Text of settings.tcl: what build.tcl needs to know, as plain Tcl variables."""
     manifest, system = decoder.manifest, board.system
-    verilog = [name for name, language in copied.sources if language == "verilog"]
+    verilog = [str(source.path) for source in copied.sources if source.language == "verilog"]
     ps_settings = system.settings(manifest.clock_mhz, board.control_port_bits, board.memory_port_bits)
     values = {
         "part": board.part,
