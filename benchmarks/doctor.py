@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doctor [TEXT ...]`: what the doctor calls the set of mutants, and whether it accuses a healthy one.
+"""`python -m benchmarks.doctor [TEXT ...]`: what the doctor calls broken decoders, and if it accuses a healthy one.
 
 Takes the mutants and healthy decoders whose name begins with one of the texts, all of them without one. Prints the
 table of docs/doctor.md and writes results/doctor.json; exits with 1 when a healthy decoder was accused.
