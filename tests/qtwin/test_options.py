@@ -78,7 +78,7 @@ DECODER = [
 LINK = [
     (("--link", "verilator"), f"--link: there is no link 'verilator': {LINKS_THERE_ARE}"),
     (("--link", "verilated:fast"), "--link: there is no link 'verilated:fast': nothing stands after verilated"),
-    (("--link", "cocotb:icaros"), "--link: there is no cocotb simulator 'icaros' here; expected icarus or verilator"),
+    (("--link", "cocotb:icaros"), "--link: there is no cocotb simulator 'icaros' here; expected verilator, icarus, ghdl, nvc"),
     (("--link", "uart:/dev/ttyUSB9"), "--link: there is no port /dev/ttyUSB9."),
     (("--link", "uart:"), "--link: which port? Write uart:/dev/ttyUSB0"),
     (("--link", "uart:/dev/null,baud=x"), "--link: uart:/dev/null,baud=x: baud=x: expected a whole number from 1 to"),
