@@ -111,9 +111,9 @@ def copy_design(design: Design, folder: Path, place: str = "rtl", *, write_macro
                 f"{design.name} includes {path} by its whole path; include it by its name, and name its folder in "
                 "`include_dirs`"
             )
-        home, name = found
+        home, beside = found
         searched[home] = f"{place}/{INCLUDE_FOLDER}/{design.search_dirs.index(home)}"
-        target = (folder / searched[home] / name).resolve()
+        target = (folder / searched[home] / beside).resolve()
         if not target.is_relative_to((folder / place).resolve()):
             raise BuildError(f"{design.name} includes {path} from above its folders; name its folder in `include_dirs`")
         _copy(path, target)
