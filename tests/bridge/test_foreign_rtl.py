@@ -14,6 +14,7 @@ from bridge.decoders import find_decoder
 from bridge.errors import BridgeError, LinkError, LinkOpenError
 from bridge.links import make_link
 from bridge.links.base import Deadlines, OpenedLink
+from bridge.sweep.package import pack
 from hdl.compile.manifest import MANIFEST_NAME
 from hdl.compile.stream_wrapper import AdapterStatus
 from qds1 import Corrections, decode_corrections
@@ -40,7 +41,7 @@ def write_decoder(folder: Path, rtl: tuple[str, ...], stream: Mapping[str, Any] 
         shutil.copy(FOREIGN / name, folder / name)
     sources = [name for name in rtl if not name.endswith(".h")]
     manifest = {
-        "name": folder.name, "protocol": "stream/1", "top": Path(rtl[0]).stem, "sources": sources,
+        "name": folder.name, "protocol": "stream/1", "top": Path(rtl[0]).stem if rtl else "top", "sources": sources,
         "num_stabilizers": 2, "num_data_qubits": 3, "num_observables": 1, "rounds": 3,
         "stream": {"word_bits": 8, "shot_words": 1, "answer_words": 1, **(stream or {})},
     }  # fmt: skip
@@ -369,3 +370,33 @@ def test_icarus_says_who_takes_an_interface(memory: Memory, tmp_path: Path) -> N
     check_answers(folder, memory, "verilated")
     with pytest.raises(LinkOpenError, match=r"(?s)wires\.sv.*Verilator takes it"):
         answers_of(folder, memory, "cocotb:icarus")
+
+
+def test_rtl_from_outside_its_folder_travels_with_a_sweep(memory: Memory, tmp_path: Path) -> None:
+    """Sources, headers, a table and a module that no list names; all of them are gone where the decoder is opened."""
+    there = tmp_path / "there"
+    wild_decoder(there / "rtl")
+    for name in ("wild.sv", "wild_pkg.sv"):
+        text = (there / "rtl" / name).read_text()
+        (there / "rtl" / name).write_text(text.replace("module sync_fifo", "module unused_fifo"))
+    (there / "rtl" / "sync_fifo.sv").write_text(
+        "module sync_fifo (input logic clk, d, output logic q); assign q = d ^ `OTHER; endmodule\n"
+    )
+    (there / "second").mkdir()
+    shutil.move(there / "rtl" / "second" / "settings.vh", there / "second" / "settings.vh")
+    with (there / "second" / "settings.vh").open("a") as header:
+        header.write('`include "deeper/other.vh"\n')
+    (there / "second" / "deeper").mkdir()
+    (there / "second" / "deeper" / "other.vh").write_text("`define OTHER 1'b0\n")
+    folder = write_decoder(
+        there / "decoder", (), None, top="wild", sources=["../rtl/wild_pkg.sv", "../rtl/wild.sv"],
+        include_dirs=["../second"], files=["../rtl/tables/flips.mem"], defines={"FROM_MANIFEST": "1'b0"},
+    )  # fmt: skip
+    source = there / "rtl" / "wild.sv"
+    source.write_text(source.read_text().replace("tables/flips.mem", "flips.mem"))
+    check_answers(folder, memory)
+    package = pack(str(folder), memory.problem)
+    shutil.rmtree(there)
+    unpacked = package.unpacked()
+    assert not unpacked.is_relative_to(there)
+    check_answers(unpacked, memory)
