@@ -298,6 +298,30 @@ def _first_line(command: list[str], environment: Mapping[str, str]) -> str:
     return (done.stdout or done.stderr).partition("\n")[0]
 
 
+def captured(
+    command: Sequence[str],
+    what: str,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    limit_s: float,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a tool, and take what it prints; raises BuildError where it does not end in time. what: for the message."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=None if environment is None else dict(environment),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=limit_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{Path(command[0]).name} took longer than {limit_s:.0f} s over {what}") from error
+
+
 def first_errors(output: str, lines: int = ERROR_LINES) -> str:
     """The first of what a tool found wrong: from its first complaint on, in its own order and words."""
     found = [line.rstrip() for line in output.strip().splitlines() if line.strip()]

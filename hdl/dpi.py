@@ -1,10 +1,9 @@
 """Compiles the C and C++ that RTL calls by DPI-C, for whatever simulation Verilator makes."""
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hdl.build import first_errors
+from hdl.build import captured, first_errors
 from hdl.design import Design, read_by_compiler
 from hdl.errors import BuildError
 
@@ -31,19 +30,8 @@ def compile_c(design: Design, folder: Path, environment: Mapping[str, str]) -> t
         compiled, rule = folder / f"dpi{index}.o", folder / f"dpi{index}.d"
         command = [*COMPILERS.get(source.suffix, CPP_COMPILER), "-O2", "-fPIC", "-MMD", "-MF", str(rule)]
         command += [f"-I{include}/vltstd", f"-I{include}", *(f"-I{each}" for each in design.search_dirs)]
-        try:
-            done = subprocess.run(
-                [*command, "-c", str(source), "-o", str(compiled)],
-                cwd=folder,
-                env=dict(environment),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise BuildError(f"compiling {source} took longer than {TIMEOUT_S:.0f} s") from error
+        command += ["-c", str(source), "-o", str(compiled)]
+        done = captured(command, str(source), folder=folder, environment=environment, limit_s=TIMEOUT_S)
         if done.returncode != 0:
             raise BuildError(f"{source} does not compile:\n{first_errors(done.stderr)}")
         objects.append(compiled)

@@ -1,12 +1,11 @@
 """VHDL for tools that take Verilog only: GHDL makes a netlist of it, once per content."""
 
 import re
-import subprocess
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from hdl.build import cached_build, first_errors, simulator_version
+from hdl.build import cached_build, captured, first_errors, simulator_version
 from hdl.design import Design, Source, vhdl_code
 from hdl.errors import BuildError, ToolMissingError
 from hdl.toolchain import require
@@ -74,12 +73,7 @@ def verilog_of(design: Design) -> Design:
 
 def _run(command: list[str], folder: Path, name: str) -> str:
     """What GHDL writes; raises BuildError."""
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"GHDL took longer than {TIMEOUT_S:.0f} s over {name}") from error
+    done = captured(command, name, folder=folder, limit_s=TIMEOUT_S)
     unknown = NO_GENERIC.search(done.stderr)
     if unknown:
         raise BuildError(f"{name} has no parameter {unknown[1]}; correct `parameters` in its decoder.yaml")

@@ -1,9 +1,8 @@
 """Has Verilator look over a design without building it."""
 
-import subprocess
 from collections.abc import Sequence
 
-from hdl.build import first_errors, verilator_environment
+from hdl.build import captured, first_errors, verilator_environment
 from hdl.design import Design, verilator_arguments
 from hdl.errors import BuildError
 
@@ -19,18 +18,8 @@ def look_over(design: Design, arguments: Sequence[str]) -> str:
         BuildError: it does not take the design; carries its first errors.
     """
     command = ["verilator", *LOOK_ONLY, *arguments, *verilator_arguments(design), "--top-module", design.top]
-    try:
-        done = subprocess.run(
-            [*command, *map(str, design.of("verilog"))],
-            env=dict(verilator_environment()),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"Verilator took longer than {TIMEOUT_S:.0f} s over {design.name}") from error
+    command += map(str, design.of("verilog"))
+    done = captured(command, design.name, environment=verilator_environment(), limit_s=TIMEOUT_S)
     if done.returncode != 0:
         raise BuildError(f"{design.name} does not compile (verilator):\n{first_errors(done.stderr)}")
     return done.stderr

@@ -20,7 +20,8 @@ from qds1.shots import Bits
 from tests.bridge.memory import Memory, repetition_session
 from tests.tools import needs_simulator
 
-BYTE_DECODER = Path(__file__).parent / "byte_decoder"
+BYTE_DECODER = Path(__file__).parent.parent.parent / "docs" / "examples" / "byte-stream" / "byte_decoder.sv"
+CODEC = Path(__file__).parent / "byte_codec.py"
 PORTS = {
     "clock": "clock", "reset": "reset", "in_data": "rx_byte", "in_valid": "rx_valid", "in_ready": "rx_ready",
     "out_data": "tx_byte", "out_valid": "tx_valid", "out_ready": "tx_ready",
@@ -29,7 +30,9 @@ PORTS = {
 
 def write_decoder(folder: Path, problem: DecodingProblem, stream: dict[str, Any]) -> Path:
     """The decoder's folder, as its owner would write it."""
-    shutil.copytree(BYTE_DECODER, folder)
+    folder.mkdir()
+    shutil.copy(BYTE_DECODER, folder)
+    shutil.copy(CODEC, folder / "codec.py")
     manifest = {
         "name": "byte-decoder",
         "protocol": "stream/1",

@@ -144,17 +144,6 @@ def test_adapter_style_closes_the_loop(qtwin: Qtwin, tmp_path: Path) -> None:
     assert outcome.result["qec_metrics"]["agreement"] > 0.9
 
 
-def test_byte_stream_decoder_on_the_page_closes_the_loop(qtwin: Qtwin, tmp_path: Path) -> None:
-    folder = tmp_path / "byte_decoder"
-    folder.mkdir()
-    (folder / "decoder.yaml").write_text(blocks("bring-your-own-decoder.md", "yaml")[0])
-    shutil.copy(DOCS.parent / "tests" / "bridge" / "byte_decoder" / "byte_decoder.sv", folder)
-    outcome = qtwin.loop("--decoder", str(folder), "--code", "repetition", "--shots", "2000")
-    assert outcome.code == 0, outcome.errors
-    assert outcome.result is not None
-    assert outcome.result["qec_metrics"]["agreement"] > 0.99
-
-
 OWN_RTL = {
     "byte-stream": ["--code", "repetition"],
     "tiny-tapeout": ["--code", "repetition", "--rounds", "1"],

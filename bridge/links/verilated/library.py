@@ -12,6 +12,7 @@ from hdl.build import (
     VERILATOR_SPEED_FLAGS,
     VERILATOR_TOOLS,
     cached_build,
+    captured,
     first_errors,
     simulator_version,
     unknown_parameter,
@@ -160,19 +161,7 @@ def _clock_flags(clocks: Mapping[str, Fraction]) -> list[str]:
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], what: str) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            cwd=folder,
-            env=dict(environment),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=BUILD_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"building {what} took longer than {BUILD_TIMEOUT_S:.0f} s: {command[0]}") from error
+    done = captured(command, what, folder=folder, environment=environment, limit_s=BUILD_TIMEOUT_S)
     if done.returncode != 0:
         output = done.stderr + done.stdout
         raise unknown_parameter(output, what) or BuildError(

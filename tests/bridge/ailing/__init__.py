@@ -23,7 +23,6 @@ from hdl.compile.skeleton import new_decoder
 from hdl.compile.unionfind_fabric import UnionFindOptions
 
 HERE = Path(__file__).parent
-BYTE_DECODER = HERE.parent / "byte_decoder"
 VARIABLE = "QTWIN_AILMENT"
 NAMED = re.compile(r'ailment (==|!=) "([^"\n]+)"')
 READ_AILMENT = """\
