@@ -1,6 +1,7 @@
 """What a decoder's answers mean: corrections in its own terms -> flips of the logical observables."""
 
 import runpy
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -193,9 +194,13 @@ def load_codec(folder: DecoderFolder, problem: DecodingProblem) -> StreamCodec:
     path = folder.file(file)
     try:
         namespace = runpy.run_path(str(path))
+        if name not in namespace:
+            raise LinkOpenError(f"{path} has no class {name}, which `stream.codec` names")
         codec: StreamCodec = namespace[name](problem)
+    except LinkOpenError:
+        raise
     except Exception as error:  # whatever a user's file raises, the message says where
-        raise LinkOpenError(f"the codec {name} of {path} cannot be used: {type(error).__name__}: {error}") from error
+        raise LinkOpenError(f"the codec {name} of {path} cannot be used: {_told(error)}") from error
     return codec
 
 
@@ -284,7 +289,14 @@ def _codecs_own(method: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise LinkError(f"the codec's {method} failed: {type(error).__name__}: {error}") from error
+        raise LinkError(f"the codec's {method} failed: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What a user's Python raised, and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def unexplained(corrections: Bits, events: Bits, problem: DecodingProblem) -> Bits:

@@ -15,6 +15,9 @@ STANDARD = "--std=08"
 TIMEOUT_S = 600.0
 ENTITY = re.compile(r"^\s*entity\s+([a-z]\w*)\s+is\b", re.MULTILINE)
 ABSOLUTE_NAME = re.compile(r'"(/[^"\n]+)"')
+DECLARED = re.compile(
+    r"^module\s+([A-Za-z_]\w*)|\b(?:input|output|inout)\s+(?:\[[^\]]*\]\s*)?([A-Za-z_]\w*)", re.MULTILINE
+)
 NO_GENERIC = re.compile(r'no generic "(\w+)" for -g')
 
 
@@ -31,8 +34,8 @@ def entities(design: Design) -> list[str]:
 def verilog_of(design: Design) -> Design:
     """The design with its VHDL as a Verilog netlist; the same where it has none.
 
-    Entities, generics and ports are in small letters there. Where the top is an entity, its parameters are in the
-    netlist; where it is a module, the entity is converted that no other instantiates.
+    Names keep the letters that they are declared with, small or capital. Where the top is an entity, its parameters are
+    in the netlist; where it is a module, the entity is converted that no other instantiates.
 
     Raises:
         ToolMissingError: GHDL is not installed.
@@ -63,12 +66,20 @@ def verilog_of(design: Design) -> Design:
     key = {"for": "Verilog of VHDL", "ghdl": simulator_version("ghdl"), **design.only("vhdl").key(), "values": values}
     netlist = cached_build({**key, "top": top}, build) / NETLIST
     others = tuple(source for source in design.sources if source.language != "vhdl")
+    spelled = spelled_names(netlist)
     return replace(
         design,
-        top=top or design.top,
+        top=spelled.get(top, top) if top else design.top,
         sources=(Source(netlist, "verilog"), *others),
         parameters={} if top else design.parameters,
     )
+
+
+def spelled_names(netlist: Path) -> dict[str, str]:
+    """Names of modules and ports in a netlist: in small letters, as VHDL compares them -> as they are written there."""
+    text = netlist.read_text(encoding="utf-8")
+    declared = DECLARED.findall(text)
+    return {name.lower(): name for pair in reversed(declared) for name in pair if name}
 
 
 def _run(command: list[str], folder: Path, name: str) -> str:

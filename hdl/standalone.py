@@ -15,7 +15,8 @@ from hdl.verilator import look_over
 
 INCLUDE = re.compile(r"^\s*`include\b", re.MULTILINE)
 INCLUDED_NAME = re.compile(r'^\s*`include\s+"([^"]+)"', re.MULTILINE)
-INCLUDE_FOLDER = "include"
+INCLUDE_FOLDER, BELOW, KEPT = "include", "below", "kept"
+COMMENT_ONLY = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MODULE_SUFFIXES = (".sv", ".v")
 """Of files that simulators find by the name of a module."""
 
@@ -86,12 +87,11 @@ def copy_design(design: Design, folder: Path, place: str = "rtl", *, write_macro
             files and not the settings.
 
     Raises:
-        BuildError: a header lies outside every folder that is searched, or a data file is in the way; or as
-            `included_files`.
+        BuildError: a header is included by its whole path, or a data file is in the way; or as `included_files`.
     """
     besides = included_files(design)
-    headers = _included_by_name([*design.of("verilog"), *besides])
-    modules = [path for path in besides if path.suffix in MODULE_SUFFIXES and path.name not in headers]
+    named = {Path(name).name for path in [*design.of("verilog"), *besides] for name in _include_lines(path)}
+    modules = [path for path in besides if path.suffix in MODULE_SUFFIXES and path.name not in named]
     macros = _macros(design) if write_macros else ""
     sources = []
     taken: set[str] = set()
@@ -100,45 +100,71 @@ def copy_design(design: Design, folder: Path, place: str = "rtl", *, write_macro
         taken.add(name)
         sources.append(Source(Path(place) / name, source.language))
         _copy(source.path, folder / place / name, macros if source.language == "verilog" else "")
-    searched: dict[Path, str] = {}
-    copies: list[str] = []
-    for path in besides:
-        if path in modules:
-            continue
-        found = _place_of(path, design)
-        if found is None:
-            raise BuildError(
-                f"{design.name} includes {path} by its whole path; include it by its name, and name its folder in "
-                "`include_dirs`"
-            )
-        home, beside = found
-        searched[home] = f"{place}/{INCLUDE_FOLDER}/{design.search_dirs.index(home)}"
-        target = (folder / searched[home] / beside).resolve()
-        if not target.is_relative_to((folder / place).resolve()):
-            raise BuildError(f"{design.name} includes {path} from above its folders; name its folder in `include_dirs`")
-        _copy(path, target)
-        copies.append(target.relative_to(folder.resolve()).as_posix())
+    include_dirs, placed = _placed_headers(design, [path for path in besides if path not in modules], place)
+    for target, path in placed.items():
+        _copy(path, folder / target)
+    for kept in include_dirs:  # an `include "../x" is looked for from a folder, which has to be there
+        (folder / kept).mkdir(parents=True, exist_ok=True)
+        if not any((folder / kept).iterdir()):
+            (folder / kept / KEPT).touch()
     for name in design.files:
         if (folder / name).exists():
             raise BuildError(f"{design.name}: the data file {name} has the name of another file; rename it")
     design.put_files(folder)
-    ordered = tuple(searched[each] for each in design.search_dirs if each in searched)
-    return Copied(tuple(sources), tuple(copies), ordered, tuple(design.files), tuple(beyond_key(design, besides)))
+    read = tuple(beyond_key(design, besides))
+    return Copied(tuple(sources), tuple(placed), tuple(include_dirs), tuple(design.files), read)
 
 
-def _included_by_name(files: Iterable[Path]) -> set[str]:
-    """Names, without folders, in all `include lines."""
-    texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
-    return {Path(name).name for text in texts for name in INCLUDED_NAME.findall(text)}
+def _placed_headers(design: Design, headers: Iterable[Path], place: str) -> tuple[list[str], dict[str, Path]]:
+    """Where copies of the headers are found by the same `include lines.
+
+    Returns:
+        The folders to be searched, in order; and each copy's name with the file that it is a copy of.
+    """
+    read = {os.path.normpath(path): path for path in headers}
+    lines = {path: _include_lines(path) for path in [*design.of("verilog"), *read.values()]}
+    steps_up = max((Path(name).parts.count("..") for names in lines.values() for name in names), default=0)
+    below = [BELOW] * (2 * steps_up)  # a header may step up once more
+    dirs = [Path(place, INCLUDE_FOLDER, str(index), *below) for index in range(len(design.search_dirs))]
+    placed: dict[str, Path] = {}
+    used: dict[Path, None] = {}
+    waiting: list[tuple[Path, Path | None]] = [(path, None) for path in design.of("verilog")]
+    while waiting:
+        file, copy = waiting.pop()
+        for name in lines[file]:
+            for folder in dict.fromkeys([file.parent, *design.search_dirs]):
+                original = read.get(os.path.normpath(folder / name))
+                if original is None:
+                    continue
+                if Path(name).is_absolute():
+                    raise BuildError(
+                        f"{design.name} includes {name} by its whole path; include it by its name, and name its folder "
+                        "in `include_dirs`"
+                    )
+                if folder == file.parent and copy is not None:
+                    home = copy.parent
+                else:
+                    home = dirs[design.search_dirs.index(folder)]
+                    used[home] = None
+                target = Path(os.path.normpath(home / name))
+                if target.parts[: len(Path(place).parts)] != Path(place).parts:
+                    raise BuildError(f"{design.name} includes {name} from too far above {file}; use `include_dirs`")
+                if target.as_posix() not in placed:
+                    placed[target.as_posix()] = original
+                    waiting.append((original, target))
+                break
+    lost = set(read.values()) - set(placed.values())
+    if lost:
+        raise BuildError(
+            f"{design.name} includes {min(lost)} by a name that is not in quotes there; write the name out"
+        )
+    return [each.as_posix() for each in dirs if each in used], placed
 
 
-def _place_of(path: Path, design: Design) -> tuple[Path, Path] | None:
-    """The folder in which an included file was found, and its name from there; None where it is in none of them."""
-    plain = Path(os.path.normpath(path))
-    for folder in design.search_dirs:
-        if plain.is_relative_to(os.path.normpath(folder)):
-            return folder, plain.relative_to(os.path.normpath(folder))
-    return next(((each, path.relative_to(each)) for each in design.search_dirs if path.is_relative_to(each)), None)
+def _include_lines(file: Path) -> list[str]:
+    """Names in the `include lines of a file, comments left out."""
+    text = COMMENT_ONLY.sub(" ", file.read_text(encoding="utf-8", errors="replace"))
+    return INCLUDED_NAME.findall(text)
 
 
 def _macros(design: Design) -> str:

@@ -1,13 +1,17 @@
 """A link to a decoder with words or corrections of its own: qds1 on the host's side."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from bridge.codec import Dialect
-from bridge.errors import LinkError
+from bridge.errors import DecoderSilentError, LinkError
 from bridge.links.base import Link, LinkInfo, ShotCycles, TimedLink, Words
 from bridge.problem import DecodingProblem
 from bridge.tally import split_shots
 from hdl.compile.manifest import DecoderFolder
+from hdl.compile.stream_wrapper import STATUS_ADDRESS, AdapterStatus
 from qds1 import decode_corrections, encode_corrections, shot_words, split_header
 from qds1.messages import Kind
 
@@ -29,7 +33,42 @@ class AdaptedLink:
     def exchange(self, words: Words, num_answers: int) -> Words:
         """See `Link.exchange`; raises LinkError for anything but whole shots of raw outcomes."""
         shots = self._whole_shots(words)
-        return self._translated(shots, self._inner.exchange(self._sent(shots), num_answers))
+        with self._in_its_terms():
+            answers = self._inner.exchange(self._sent(shots), num_answers)
+        return self._translated(shots, answers)
+
+    @contextmanager
+    def _in_its_terms(self) -> Iterator[None]:
+        """What goes wrong with a stream of its own is its manifest's, or its own: say so.
+
+        Raises:
+            DecoderSilentError: as the link does. LinkError: its words are not those that the manifest announces.
+        """
+        try:
+            yield
+        except DecoderSilentError as error:
+            if self._dialect.speaks_qds1:
+                raise
+            found = str(error).partition(";")[0]
+            raise DecoderSilentError(
+                f"{found}; compare shot_words, answer_words, in_flight, reset_active and the parameters in its "
+                "decoder.yaml with the RTL (`qtwin decoder check` looks closer)"
+            ) from error
+        if not self._dialect.speaks_qds1:
+            self._check_status()
+
+    def _check_status(self) -> None:
+        status = AdapterStatus(self._inner.read_register(STATUS_ADDRESS))
+        if status & AdapterStatus.LOST:
+            raise LinkError(
+                f"the decoder {self._name} sends more words than answer_words in its decoder.yaml, or sends some when "
+                "no shot is under way: its answers cannot be told apart"
+            )
+        if status & AdapterStatus.MISPLACED_LAST:
+            raise LinkError(
+                f"the decoder {self._name} raises out_last with another word than the last of answer_words in its "
+                "decoder.yaml: its answers cannot be told apart"
+            )
 
     def _sent(self, shots: Words) -> Words:
         """Words of shots as the decoder takes them."""
@@ -92,7 +131,8 @@ class TimedAdaptedLink(AdaptedLink):
         """See `TimedLink.exchange_timed`; the words of a shot are those of the decoder's own stream."""
         del shot_words
         shots = self._whole_shots(words)
-        answers, cycles = self._timed.exchange_timed(
-            self._sent(shots), num_answers, max_in_flight, self._dialect.shot_beats
-        )
+        with self._in_its_terms():
+            answers, cycles = self._timed.exchange_timed(
+                self._sent(shots), num_answers, max_in_flight, self._dialect.shot_beats
+            )
         return self._translated(shots, answers), cycles

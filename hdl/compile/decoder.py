@@ -218,8 +218,9 @@ def _put_in_place(output: Path, contents: Mapping[str, bytes]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as scratch:
         new = Path(scratch) / "new"
-        (new / "rtl").mkdir(parents=True)
+        new.mkdir()
         for file_name, content in contents.items():
+            (new / file_name).parent.mkdir(exist_ok=True)
             (new / file_name).write_bytes(content)
         if output.exists():
             output.rename(Path(scratch) / "old")

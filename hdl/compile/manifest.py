@@ -331,7 +331,7 @@ class DecoderFolder:
         if not file.is_file():
             raise ManifestError(
                 f"{self.manifest_file}: {field} names {name!r}, but there is no file {file}; "
-                "correct the path (relative to the manifest) or compile the decoder again"
+                f"correct the path (relative to the manifest){' or compile the decoder again' * (field in DATA_FIELDS)}"
             )
         return file
 

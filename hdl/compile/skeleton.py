@@ -38,9 +38,10 @@ OWN_RTL = ("pair_pkg.sv", "pair_list.sv", "decode.sv", "decoder_core.sv")
 STREAM_TOP = "stream_decoder"
 STREAM_RTL = ("pair_pkg.sv", "pair_list.sv", "decode.sv", "stream_decoder.sv")
 STREAM_HINT = """\
-# Change the words, the order of the bits and the names of the ports to those of your RTL; see docs/decoders.md for
-# decoders without some of these signals, wider words, parameters, include folders, data files and a second clock.
+# Change the words, the order of the bits and the names of the ports to those of your RTL; docs/own-rtl.md has decoders
+# without some of these signals, with tlast, parameters, include folders, data files, or a second clock.
 """
+OPTIONAL_PORTS = ("in_last", "in_keep", "out_last")
 MAX_PAIRS = 1 << 14
 
 
@@ -133,7 +134,8 @@ def new_manifest(
     del content["error_model"]
     text = yaml.safe_dump({key: value for key, value in content.items() if key != "stream"}, sort_keys=False)
     stream = yaml.safe_dump({"stream": content["stream"]}, sort_keys=False)
-    ports = yaml.safe_dump({"ports": StreamPorts().model_dump()}, sort_keys=False)
+    names = {name: value for name, value in StreamPorts().model_dump().items() if name not in OPTIONAL_PORTS}
+    ports = yaml.safe_dump({"ports": names}, sort_keys=False)
     text += STREAM_HINT + stream + textwrap.indent(ports, "  ")
     write_folder(output, {MANIFEST_NAME: text}, [])
     return DecoderFolder(output)

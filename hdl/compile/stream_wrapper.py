@@ -18,17 +18,21 @@ from hdl.compile.manifest import (
     DecoderFolder,
     Manifest,
     StreamFormat,
-    StreamPorts,
 )
-from hdl.design import Design, literal, vhdl_code, vhdl_literal
-from hdl.errors import BuildError
-from hdl.ghdl import is_vhdl, verilog_of
+from hdl.design import SIZED_LITERAL, Design, literal, verilog_code, vhdl_code, vhdl_literal
+from hdl.errors import BuildError, ManifestError
+from hdl.ghdl import is_vhdl, spelled_names, verilog_of
+from hdl.verilator import look_over
 
 WRAPPER_TOP = "qtwin_top"
 ADAPTER = "qtwin_stream_adapter.sv"
 WRAPPER_FILE = "qtwin_top.sv"
 VHDL_ADAPTER = "qtwin_stream_adapter.vhd"
 VHDL_WRAPPER_FILE = "qtwin_top.vhd"
+PORT_WIDTH = re.compile(
+    r"port connection '(\w+)' expects (\d+) bits on the pin connection, but .* generates (\d+) bits"
+)
+MISSING_PIN = re.compile(r"-PINMISSING: .*missing pin: '(\w+)'")
 
 
 class AdapterStatus(IntFlag):
@@ -41,7 +45,11 @@ class AdapterStatus(IntFlag):
     MISPLACED_LAST = 1 << 10
     """out_last was not with an answer's last word."""
     LOST = 1 << 11
-    """A word came when none was due."""
+    """A word came when none was due: with no shot under way, or with no way to hold it up."""
+
+
+STATUS_ADDRESS = 0xFF0
+"""Register of the adapter with these flags."""
 
 
 QDS1_PORTS = """\
@@ -94,8 +102,10 @@ def with_qds1_ports(decoder: DecoderFolder, language: Literal["verilog", "vhdl"]
     if manifest.stream is None and not design.parameters and design is decoder.design:
         return decoder
     wrapped = manifest.stream is not None or bool(design.parameters)
-    if converted or language == "vhdl":  # VHDL knows small letters only
-        manifest = _in_small_letters(manifest)
+    if converted:
+        manifest = _spelled(manifest, spelled_names(design.sources[0].path))
+    elif language == "vhdl":
+        manifest = _spelled(manifest, {})
     adapter, file = (ADAPTER, WRAPPER_FILE) if language == "verilog" else (VHDL_ADAPTER, VHDL_WRAPPER_FILE)
     ours = {}
     if manifest.stream is not None:
@@ -119,21 +129,84 @@ def with_qds1_ports(decoder: DecoderFolder, language: Literal["verilog", "vhdl"]
             (folder / name).write_text(text, encoding="utf-8")
         (folder / MANIFEST_NAME).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         design.put_files(folder)
+        if language == "verilog" and wrapped:
+            check_connections(manifest, DecoderFolder(folder).design)
 
     return DecoderFolder(
         cached_build({"what": "qds1 ports", "manifest": content, "ours": ours, "design": design.key()}, build)
     )
 
 
-def _in_small_letters(manifest: Manifest) -> Manifest:
-    """The manifest with the names of ports and top as VHDL has them."""
+def check_connections(manifest: Manifest, design: Design) -> None:
+    """Compare what a manifest says of its top with the top itself.
+
+    What Verilator does not take is left to the simulator that is used.
+
+    Args:
+        design: the decoder with the top around it.
+
+    Raises:
+        ManifestError: a port has another width than the manifest says, an input is not connected, or a parameter is
+            given a text that is a number in the RTL.
+    """
+    codes = verilog_code_of(design)
+    for name, value in manifest.parameters.items():
+        default = re.search(rf"\bparameter\b[^;)]*?\b{name}\s*=\s*([^,;)\n]+)", codes)
+        if (
+            default
+            and isinstance(value, str)
+            and not SIZED_LITERAL.fullmatch(value)
+            and default[1].strip()[0].isdigit()
+        ):
+            raise ManifestError(
+                f"{manifest.name}: parameters gives {name} the text {value!r}, but it is a number in the RTL "
+                f"({name} = {default[1].strip()})"
+            )
+    try:
+        said = look_over(design, [f"-Wwarn-{code}" for code in ("WIDTHEXPAND", "WIDTHTRUNC", "PINMISSING")])
+    except BuildError:
+        return
+    ties = manifest.stream.ties if manifest.stream is not None else {}
+    for line in said.splitlines():
+        if WRAPPER_FILE not in line:
+            continue
+        width, missing = PORT_WIDTH.search(line), MISSING_PIN.search(line)
+        if width and width[1] not in ties:
+            raise ManifestError(
+                f"{manifest.name}: port {width[1]} of {manifest.top} has {width[2]} bits, what is connected to it has "
+                f"{width[3]}; correct word_bits, or the names in ports"
+            )
+        if missing and re.search(rf"\binput\b(?:(?!\boutput\b|\binout\b)[^;])*?\b{missing[1]}\b", codes):
+            raise ManifestError(
+                f"{manifest.name}: nothing drives the input {missing[1]} of {manifest.top}; name it in ports, in ties "
+                "with a constant, or in clocks"
+            )
+
+
+def verilog_code_of(design: Design) -> str:
+    """All Verilog of a user, without comments and strings."""
+    return "\n".join(verilog_code(path) for path in design.of("verilog") if path.name not in (ADAPTER, WRAPPER_FILE))
+
+
+def _spelled(manifest: Manifest, names: Mapping[str, str]) -> Manifest:
+    """The manifest with ports and top as they are declared: VHDL does not tell capitals from small letters.
+
+    names: in small letters -> as declared; others become small.
+    """
+
+    def spelled(name: str) -> str:
+        return names.get(name.lower(), name.lower())
+
     stream = manifest.stream
     if stream is not None:
-        ports = {name: value.lower() if value else value for name, value in stream.ports.model_dump().items()}
-        ties = {name.lower(): value for name, value in stream.ties.items()}
-        stream = stream.model_copy(update={"ports": StreamPorts(**ports), "ties": ties})
-    clocks = {name.lower(): ratio for name, ratio in manifest.clocks.items()}
-    return manifest.model_copy(update={"top": manifest.top.lower(), "stream": stream, "clocks": clocks})
+        said = {key: value for key, value in stream.ports.model_dump().items() if key != "reset_active"}
+        ports = {key: value and spelled(value) for key, value in said.items()}
+        ties = {spelled(name): value for name, value in stream.ties.items()}
+        stream = stream.model_copy(
+            update={"ports": stream.ports.model_copy(update=ports), "ties": ties},
+        )
+    clocks = {spelled(name): ratio for name, ratio in manifest.clocks.items()}
+    return manifest.model_copy(update={"top": spelled(manifest.top), "stream": stream, "clocks": clocks})
 
 
 def wrapper_source(manifest: Manifest, parameters: Mapping[str, int | float | str]) -> str:

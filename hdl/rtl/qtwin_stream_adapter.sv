@@ -3,11 +3,12 @@
 // On the link, a word of up to 32 bits of a shot takes a 32-bit word of s_axis, a wider one as many as it needs, lowest
 // bits first. Answers are packed: as many whole words as fit share a 32-bit word. An answer becomes a CORRECTION: its
 // words, the latency from the cycle in which the decoder took the shot's last word to this message's header, and the
-// status; tags count the shots. The registers are ID, VERSION, GRAPH_HASH and CLOCK_HZ.
+// status; tags count the shots. The registers are ID, VERSION, GRAPH_HASH, CLOCK_HZ, and the status at 0xff0.
 //
 // Status, each bit up from its first cause until reset:
 //   8  out_valid_i fell before a word was taken          9  a word changed before it was taken
-//  10  out_last_i was not with an answer's last word    11  a word came when none was due, and was lost
+//  10  out_last_i was not with an answer's last word    11  a word came when none was due: no shot was under way, or
+//                                                           it could not be held up and was lost
 //
 // It stands alone, and its name has a prefix: a decoder may have modules and packages of any name.
 `default_nettype none
@@ -159,7 +160,7 @@ module qtwin_stream_adapter #(
   logic receive, ends_answer;
   assign out_ready_o = rst_ni && uncollected_q != '0 && complete_q < 32'(Answers);
   assign receive = answer_valid && out_ready_o;
-  assign lost = answer_valid && !out_ready_o && rst_ni && !(HasOutReady && HasOutValid);
+  assign lost = answer_valid && !out_ready_o && rst_ni && (!(HasOutReady && HasOutValid) || in_flight_q == '0);
   assign ends_answer = column_q == 32'(AnswerWords - 1);
   assign collected = receive && ends_answer;
   always_comb begin
@@ -190,6 +191,8 @@ module qtwin_stream_adapter #(
   logic [15:0] tag_q;
   logic withdrawn_q, changed_q, stalled_q, misplaced_q, lost_q;
   logic [WordBits-1:0] stalled_data_q;
+  logic [31:0] status;
+  assign status = {20'b0, lost_q, misplaced_q, changed_q, withdrawn_q, 8'b0};
   assign begin_sending = !sending_q && complete_q != '0;
   assign send = sending_q && m_axis_tready;
   assign answer_sent = send && sent_q == Length;
@@ -198,7 +201,7 @@ module qtwin_stream_adapter #(
   always_comb begin
     if (sent_q == '0) m_axis_tdata = {tag_q, Length[7:0], KindCorrection};
     else if (sent_q == Length - 1) m_axis_tdata = latency_q;
-    else if (sent_q == Length) m_axis_tdata = {20'b0, lost_q, misplaced_q, changed_q, withdrawn_q, 8'b0};
+    else if (sent_q == Length) m_axis_tdata = status;
     else m_axis_tdata = rows_q[read_row_q][32*read_beat_q+:32];
   end
   always_ff @(posedge clk_i) begin
@@ -262,6 +265,7 @@ module qtwin_stream_adapter #(
         12'h004: s_axil_rdata <= 32'h0001_0000;  // VERSION
         12'h008: s_axil_rdata <= GraphHash;
         12'h00c: s_axil_rdata <= ClockHz;
+        12'hff0: s_axil_rdata <= status;
         default: begin
           s_axil_rdata <= '0;
           s_axil_rresp <= SlvErr;

@@ -96,6 +96,7 @@ architecture rtl of qtwin_stream_adapter is
   signal tag_q                                           : unsigned(15 downto 0) := (others => '0');
   signal withdrawn_q, changed_q, stalled_q               : std_logic;
   signal misplaced_q, lost_q                             : std_logic;
+  signal status                                          : std_logic_vector(31 downto 0);
   signal stalled_data_q                                  : std_logic_vector(word_bits - 1 downto 0);
   -- registers
   signal bvalid_q, rvalid_q, awready                     : std_logic;
@@ -254,6 +255,7 @@ begin
   end process;
 
   -- ---- ... and sent
+  status        <= x"00000" & lost_q & misplaced_q & changed_q & withdrawn_q & x"00";
   begin_sending <= not sending_q and to_bit(complete_q /= 0);
   send          <= sending_q and m_axis_tready;
   answer_sent   <= send and to_bit(sent_q = length);
@@ -266,7 +268,7 @@ begin
     elsif sent_q = length - 1 then
       m_axis_tdata <= std_logic_vector(latency_q);
     elsif sent_q = length then
-      m_axis_tdata <= x"00000" & lost_q & misplaced_q & changed_q & withdrawn_q & x"00";
+      m_axis_tdata <= status;
     else
       m_axis_tdata <= rows_q(read_row_q)(32 * read_beat_q + 31 downto 32 * read_beat_q);
     end if;
@@ -316,7 +318,8 @@ begin
           if stalled_q = '1' and out_valid_i = '1' and out_data_i /= stalled_data_q then
             changed_q <= '1';
           end if;
-        elsif answer_valid = '1' and out_ready = '0' then
+        end if;
+        if answer_valid = '1' and out_ready = '0' and (not stallable or in_flight_q = 0) then
           lost_q <= '1';
         end if;
         if has_out_last and receive = '1' and out_last_i /= ends_answer then
@@ -359,6 +362,7 @@ begin
           when x"004" => s_axil_rdata <= x"00010000";
           when x"008" => s_axil_rdata <= graph_hash;
           when x"00c" => s_axil_rdata <= std_logic_vector(to_unsigned(clock_hz, 32));
+          when x"ff0" => s_axil_rdata <= status;
           when others =>
             s_axil_rdata <= (others => '0');
             s_axil_rresp <= "10";

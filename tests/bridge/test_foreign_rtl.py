@@ -1,5 +1,6 @@
 """RTL that others wrote: streams of every shape, languages, headers, tables, parameters, and nothing stale."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
@@ -400,3 +401,53 @@ def test_rtl_from_outside_its_folder_travels_with_a_sweep(memory: Memory, tmp_pa
     unpacked = package.unpacked()
     assert not unpacked.is_relative_to(there)
     check_answers(unpacked, memory)
+
+
+@pytest.mark.parametrize("link_name", ["verilated", "cocotb:icarus", "cocotb:ghdl"])
+def test_vhdl_names_in_any_letters(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    needs_simulator("cocotb:ghdl")
+    folder = write_decoder(
+        tmp_path / "serial",
+        ("serial.vhd",),
+        {"ports": {"clock": "CLK", "reset": "Rst", "in_data": "IN_DATA"}},
+        top="SERIAL",
+    )
+    source = folder / "serial.vhd"
+    text = source.read_text()
+    for name in ("in_data", "out_valid", "rst"):
+        text = re.sub(rf"\b{name}\b", name.upper(), text)
+    source.write_text(text.replace("entity serial is", "entity Serial is"))
+    check_answers(folder, memory, link_name)
+
+
+def test_headers_above_a_source_travel_with_a_sweep(memory: Memory, tmp_path: Path) -> None:
+    """`include "../../common/..." from a source outside the folder, and a header that includes another by "../"."""
+    there = tmp_path / "there"
+    folder = write_decoder(there / "decoder", (), None, top="serial", sources=["../rtl/core/deep/serial.sv"])
+    for name, text in {
+        "rtl/core/deep/serial.sv": '`include "../../common/a/first.vh"\n' + (FOREIGN / "serial.sv").read_text(),
+        "rtl/common/a/first.vh": '`include "../b/second.vh"\n',
+        "rtl/common/b/second.vh": "`define SECOND 1'b1\n",
+    }.items():
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_text(text.replace("(odd && !even)", "(odd && !even) ^ `SECOND"))
+    check_answers(folder, memory, inverted=True)
+    unpacked = pack(str(folder), memory.problem).unpacked()
+    shutil.rmtree(there)
+    check_answers(unpacked, memory, inverted=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"parameters": {"Width": 16}}, "port in_data of serial has 16 bits.* has 8; correct word_bits"),
+        ({"stream": {"has_ready": "in", "in_flight": 1}}, "nothing drives the input out_ready of serial"),
+        ({"parameters": {"Words": "many"}}, "Words the text 'many', but it is a number"),
+    ],
+)
+def test_manifest_is_compared_with_the_ports(
+    fields: dict[str, Any], message: str, memory: Memory, tmp_path: Path
+) -> None:
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), fields.pop("stream", None), **fields)
+    with pytest.raises(LinkOpenError, match=message):
+        answers_of(folder, memory)
