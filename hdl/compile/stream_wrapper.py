@@ -156,7 +156,7 @@ def check_connections(manifest: Manifest, design: Design) -> None:
             default
             and isinstance(value, str)
             and not SIZED_LITERAL.fullmatch(value)
-            and default[1].strip()[0].isdigit()
+            and default[1].strip()[:1].isdigit()
         ):
             raise ManifestError(
                 f"{manifest.name}: parameters gives {name} the text {value!r}, but it is a number in the RTL "

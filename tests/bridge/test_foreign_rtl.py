@@ -17,7 +17,6 @@ from bridge.links import make_link
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.sweep.package import pack
 from hdl.compile.manifest import MANIFEST_NAME
-from hdl.compile.stream_wrapper import AdapterStatus
 from qds1 import Corrections, decode_corrections
 from qds1.shots import Bits
 from qtwin.problems import MemoryChoice, pose
@@ -165,7 +164,24 @@ def test_last_in_the_wrong_place_is_flagged(memory: Memory, tmp_path: Path) -> N
     folder = write_decoder(tmp_path / "serial", ("serial.sv",), serial_stream(8, 2), parameters=serial_parameters(8, 2))
     source = folder / "serial.sv"
     source.write_text(source.read_text().replace("assign out_last = last_answer", "assign out_last = !last_answer"))
-    assert (check_answers(folder, memory).status == AdapterStatus.MISPLACED_LAST).all()
+    with pytest.raises(LinkError, match="out_last with another word"):
+        answers_of(folder, memory)
+
+
+@pytest.mark.parametrize("link_name", ["verilated", "cocotb:icarus", "cocotb:ghdl"])
+def test_more_words_than_announced_are_an_error(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    needs_simulator(link_name)
+    source = "serial.vhd" if link_name == "cocotb:ghdl" else "serial.sv"
+    stream = {**serial_stream(8, 2), "answer_words": 1, "observables": [[0]], "has_last": False}
+    folder = write_decoder(tmp_path / "serial", (source,), stream, parameters=serial_parameters(8, 2))
+    with pytest.raises(LinkError, match="more words than answer_words"):
+        answers_of(folder, memory, link_name)
+
+
+def test_fewer_words_than_announced_are_said_in_the_manifests_terms(memory: Memory, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), {"answer_words": 2})
+    with pytest.raises(LinkError, match="compare shot_words, answer_words"):
+        answers_of(folder, memory)
 
 
 RATIO_CODEC = """
