@@ -30,12 +30,20 @@ from bridge.doctor.stream_checks import (
     timing_independence,
 )
 from bridge.doctor.timing_checks import Run, backlog_runs, keeps_the_deadline, latency_is_true, paced_run
-from bridge.errors import LinkError, LinkLostError, RegisterError
+from bridge.errors import LinkError, LinkLostError, LinkOpenError, RegisterError
 from bridge.probe import CALL_LIMIT_S, NO_RETURN, Bench
 from bridge.problem import DecodingProblem
 from hdl.compile.manifest import DecoderFolder
 from hdl.registers.map import ID_VALUE, VERSION_MAJOR, VERSION_MAJOR_VALUE, Address
 
+OF_ANSWERS_THAT_VARY = (
+    "corrections annihilate the syndrome",
+    "bits, rounds and answers in the right order",
+    "single errors are decoded",
+    "every detector is heeded",
+    "decodes many events as well as few",
+    "as good as modest decoders are",
+)
 MAX_LOSSES = 3
 """Checks in which the simulation ended, before the examination does."""
 Progress = Callable[[str], None]
@@ -170,12 +178,16 @@ def _look_at_corrections(
 
     def corrections() -> list[Finding]:
         flips = patient.flips(first.answers)
+        vary = answers_vary(flips, shots.reference)
+        if vary.state == "fail" and (flips == flips[0]).all():
+            why = "not judged: all answers are the same"
+            return [vary, helps(flips, shots), *(skipped(check, why) for check in OF_ANSWERS_THAT_VARY)]
         bits = first.answers.corrections(patient.dialect.correction_bits)
         singles, heeded = try_single_errors(patient), heeds(patient, settings.seed)
         remembers = chart.failed(OWN_SHOT_ALONE)
         chart.num_decisions += 4 + flips.shape[1]
         return [
-            answers_vary(flips, shots.reference),
+            vary,
             annihilates_the_syndrome(patient, bits, shots),
             right_way_round(patient, some, session, singles, heeded, remembers),
             single_errors(patient, singles),
@@ -199,7 +211,13 @@ def _look_further(chart: "_Chart", longer: LongerMemory | None, settings: Examin
 
     def look() -> Finding:
         same = longer.decoder.design == chart.decoder.design and chart.bench is not None
-        bench = chart.bench if same and chart.bench is not None else Bench(longer.decoder, settings.call_limit_s)
+        try:
+            bench = chart.bench if same and chart.bench is not None else Bench(longer.decoder, settings.call_limit_s)
+        except LinkOpenError as error:
+            return failed(
+                check, f"does not build for {rounds} rounds", str(error),
+                "correct the formulas in decoder.yaml, or give `rounds` the one number that the RTL is made for",
+            )  # fmt: skip
         try:
             patient = Patient(bench, longer.decoder, longer.problem, settings.run_limit_s)
             shots = patient.sample(settings.shots, settings.seed + 3)

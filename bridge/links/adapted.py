@@ -49,6 +49,7 @@ class AdaptedLink:
         except DecoderSilentError as error:
             if self._dialect.speaks_qds1:
                 raise
+            self._check_status()  # which may know more
             found = str(error).partition(";")[0]
             raise DecoderSilentError(
                 f"{found}; compare shot_words, answer_words, in_flight, reset_active and the parameters in its "
