@@ -40,7 +40,7 @@ def loop(
     link: Annotated[
         str | None,
         typer.Option(
-            help="software, verilated, cocotb, cocotb:icarus, uart:PORT, pynq:ADDRESS, pynq:simulated, "
+            help="software, verilated, cocotb:verilator (icarus, ghdl, nvc), uart:PORT, pynq:ADDRESS, pynq:simulated, "
             "faulty:FAULTS/LINK; default: verilated for RTL."
         ),
     ] = None,
