@@ -146,7 +146,7 @@ def check_link(name: str, *, is_here: bool = False) -> None:
     if scheme not in LINKS:
         raise LinkOpenError(
             f"there is no link {name!r}: expected one of {', '.join(LINKS)} "
-            "(cocotb:SIMULATOR with verilator, icarus, ghdl or nvc; uart:PORT for a board; faulty:FAULTS/LINK for faults)"
+            "(cocotb:SIMULATOR: verilator, icarus, ghdl, nvc; uart:PORT for a board; faulty:FAULTS/LINK for faults)"
             f"{did_you_mean(scheme, LINKS)}"
         )
     if scheme == "cocotb":

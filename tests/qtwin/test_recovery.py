@@ -149,7 +149,7 @@ def test_a_simulator_that_is_killed_is_started_again(client: TwinClient, tmp_pat
     def kill() -> None:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):  # another test's process that has just ended
-                if "bridge.links.cosim.simulate" in child.cmdline():
+                if any("bridge.links.cosim.simulate" in part for part in child.cmdline()):
                     os.killpg(child.pid, signal.SIGKILL)
 
     found = run(client, tmp_path / "run", AtShot(200, kill), "cocotb:verilator")
