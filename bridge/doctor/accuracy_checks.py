@@ -29,6 +29,8 @@ CROWD_SHOTS, CROWD_COPIES = 12_000, (1, 2, 4, 6)
 """Shots that are sampled for the buckets, for each number of shots that are put into one."""
 SKILL_OF_FEW, SKILL_OF_MANY = 0.5, 0.2
 """Skill with few events that a decoder must have, and skill with many that it must not, to be right for few only."""
+SKILL_OF_MODEST = 0.5
+"""Nor this much of greedy matching's: with many events, decoders that are all well disagree as well."""
 
 
 def answers_vary(flips: Bits, reference: Bits) -> Finding:
@@ -206,6 +208,7 @@ class _Skill:
     """
 
     agreement: float
+    mean: float
     low: float
     high: float
     is_constant: bool
@@ -216,34 +219,42 @@ def _skill(flips: Bits, reference: Bits) -> _Skill:
     constant = max(np.unique(reference, axis=0, return_counts=True)[1]) / len(reference)
     interval = binomtest(int(right.sum()), len(right)).proportion_ci(1 - 2 * FALSE_ALARM_PROB)
     is_constant = bool((flips == flips[0]).all())
-    low, high = ((limit - constant) / max(1 - constant, 1e-9) for limit in (interval.low, interval.high))
-    return _Skill(float(right.mean()), float(low), 0.0 if is_constant else float(high), is_constant)
+    mean, low, high = (
+        float((share - constant) / max(1 - constant, 1e-9)) for share in (right.mean(), interval.low, interval.high)
+    )
+    return _Skill(float(right.mean()), mean, low, 0.0 if is_constant else high, is_constant)
 
 
-def many_events(patient: Patient, shots: Shots, remembers: bool) -> Finding:
-    """Whether it decodes shots of many events as it does those of few.
+def many_events(patient: Patient, shots: Shots, remembers: bool, sees_layers: bool) -> Finding:
+    """Whether it decodes shots of many events as it does those of few, beside what a modest decoder does with them.
 
     Args:
         patient: under examination.
         shots: see `crowded`.
         remembers: whether its answers depend on other shots; then shots of many events spoil one another.
+        sees_layers: see `good_enough`.
     """
     check = "decodes many events as well as few"
     if remembers:
         return skipped(check, "its answers depend on other shots, too")
     flips, counts = patient.decode(shots.events), _num_events(patient, shots.events)
+    modest = _greedy(patient.problem, shots.events) if sees_layers else None
+    if modest is None:
+        modest = _without_layers(patient.problem, shots.events)
     skills: dict[str, _Skill] = {}
+    enough: dict[str, float] = {}
     for least, most in BUCKETS:
         chosen = (counts >= least) & (counts <= most)
         if chosen.sum() >= BUCKET_SHOTS // 4:
             name = f"{least} to {most}" if most < BUCKETS[-1][1] else f"{least} and more"
             skills[name] = _skill(flips[chosen], shots.reference[chosen])
+            enough[name] = min(SKILL_OF_MANY, SKILL_OF_MODEST * _skill(modest[chosen], shots.reference[chosen]).mean)
     agree = ", ".join(f"{name} events {skill.agreement:.0%}" for name, skill in skills.items())
     names = list(skills)
     if not names or skills[names[0]].low < SKILL_OF_FEW:
         return skipped(check, f"agreement with PyMatching: {agree or 'too few shots'}: nothing to compare with")
     for index, name in enumerate(names[1:], 1):
-        if all(skills[later].high < SKILL_OF_MANY for later in names[index:]):
+        if all(skills[later].high < enough[later] for later in names[index:]):
             least_events = name.partition(" ")[0]
             return failed(
                 check, "right only for few events",

@@ -193,7 +193,7 @@ def _look_at_corrections(
             single_errors(patient, singles),
             heeded.finding,
             heeded.layers,
-            many_events(patient, of_all_sorts, remembers),
+            many_events(patient, of_all_sorts, remembers, heeded.sees_layers),
             helps(flips, shots),
             good_enough(patient, flips, shots, heeded.sees_layers),
         ]
