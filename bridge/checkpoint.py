@@ -31,7 +31,7 @@ LATENCIES, FRAME_LATENCIES, ADAPTATION, ROUND_TRIPS, WRONG_SHOTS = LISTS = (
     "round_trips.f64",
     "wrong_shots.jsonl",
 )
-FORMAT = 2
+FORMAT = 3
 INTERVAL_S = 1.0
 _SETTINGS = TypeAdapter(LoopSettings)
 
@@ -46,6 +46,7 @@ class Saved:
 
     settings: LoopSettings
     job_id: str
+    decoder_id: str
     session: Mapping[str, Any]
     error_model: str
     repeats: int
@@ -104,6 +105,7 @@ class Checkpoint:
             "format": FORMAT,
             "settings": _SETTINGS.dump_python(self._run.settings, mode="json"),
             "job_id": setup.job_id,
+            "decoder_id": setup.decoder_id,
             "session": dict(setup.session),
             "error_model": str(setup.problem.error_model),
             "repeats": self._run.repeats,
@@ -169,6 +171,7 @@ def _saved(folder: Path, state: Mapping[str, Any]) -> Saved:
     return Saved(
         settings=_SETTINGS.validate_python(state["settings"]),
         job_id=state["job_id"],
+        decoder_id=str(state["decoder_id"]),
         session=state["session"],
         error_model=state["error_model"],
         repeats=int(state["repeats"]),

@@ -14,7 +14,7 @@ from bridge.errors import DecoderMismatchError, LinkOpenError
 from bridge.problem import DecodingProblem
 from bridge.sinter_import import SINTER_PREFIX, sinter_decoder
 from bridge.software_decoders import MatchingDecoder, ShotDecoder, TableDecoder, union_find_decoder
-from hdl.build import cached_build
+from hdl.build import cached_build, content_id
 from hdl.compile.decoder import CORES, RTL_FOLDER, compile_decoder
 from hdl.compile.formulas import memory_of
 from hdl.compile.graph import DecodingGraph, decoding_graph
@@ -22,6 +22,7 @@ from hdl.compile.layout import read_error_model
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.unionfind_fabric import UnionFindOptions, window_hash
 from hdl.errors import HdlError
+from hdl.standalone import included_files
 
 COMPILED_FOLDER = "decoder"
 
@@ -64,6 +65,33 @@ class Decoder:
     def clock_mhz(self) -> float | None:
         """Clock of the RTL."""
         return self.folder.manifest.clock_mhz if self.folder else None
+
+
+def decoder_id(decoder: Decoder) -> str:
+    """What tells a decoder from another of the same name: all that its RTL reads, its manifest, codec and tables.
+
+    Where Verilator does not take the RTL, as VHDL, the files that the manifest names count alone.
+    """
+    folder = decoder.folder
+    if folder is None:
+        return f"{decoder.name} {decoder.version}"
+    manifest, design = folder.manifest, folder.design
+    try:
+        besides = included_files(design)
+    except HdlError:
+        besides = []
+    codec = manifest.stream.codec.partition(":")[0] if manifest.stream and manifest.stream.codec else None
+    named = [Path(value) for value in manifest.parameters.values() if isinstance(value, str)]
+    return content_id(
+        {
+            "manifest": manifest.model_dump(mode="json"),
+            "design": design.key(),
+            "besides": besides,
+            "codec": None if codec is None else folder.file(codec),
+            "data": dict(folder.data_files),
+            "named by parameters": [path for path in named if path.is_absolute() and path.is_file()],
+        }
+    )
 
 
 def find_decoder(name: str, problem: DecodingProblem) -> Decoder:

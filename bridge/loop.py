@@ -12,7 +12,7 @@ from bridge.answers import checked_corrections
 from bridge.checkpoint import Checkpoint, Saved
 from bridge.counters import read_counters
 from bridge.decoder_names import check_decoder_name
-from bridge.decoders import find_decoder
+from bridge.decoders import decoder_id, find_decoder
 from bridge.errors import BridgeError, LoopError
 from bridge.links import check_link, default_link, make_link, trace_link, waveform_format
 from bridge.links.base import OpenedLink
@@ -100,7 +100,8 @@ def _set_up(settings: LoopSettings, twin: TwinClient, watcher: Watcher) -> Setup
     problem = decoding_problem(session, twin.session_error_model(session["session_id"]))
     decoder = find_decoder(settings.decoder, problem)
     adaptation = Adaptation(problem, decoder, settings.adaptive) if settings.adaptive else None
-    return Setup(job_id, session, problem, decoder, Tally(problem, settings.trace_shot), adaptation)
+    tally = Tally(problem, settings.trace_shot)
+    return Setup(job_id, session, problem, decoder, tally, adaptation, decoder_id(decoder))
 
 
 def _take_up(saved: Saved, twin: TwinClient, watcher: Watcher) -> Setup:
@@ -120,10 +121,15 @@ def _take_up(saved: Saved, twin: TwinClient, watcher: Watcher) -> Setup:
     tally = Tally(problem, saved.settings.trace_shot)
     saved.restore(tally)
     decoder, adaptation = find_decoder(saved.settings.decoder, problem), None
+    if decoder_id(decoder) != saved.decoder_id:
+        raise LoopError(
+            f"the decoder {decoder.name} is not as it was when the run was stopped after {saved.num_shots} shots: its "
+            "RTL, a file that it reads, its manifest or its version has changed; put it back, or start a new run"
+        )
     if saved.settings.adaptive is not None and saved.adaptation is not None:
         adaptation = Adaptation(problem, decoder, saved.settings.adaptive)
         adaptation.take_up(saved.adaptation, saved.adaptation_rows)
-    return Setup(saved.job_id, saved.session, problem, decoder, tally, adaptation)
+    return Setup(saved.job_id, saved.session, problem, decoder, tally, adaptation, saved.decoder_id)
 
 
 def check_settings(settings: LoopSettings) -> None:

@@ -52,7 +52,10 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What is settled before the first shot: job, session, what it asks, who decodes, the counts, who adapts."""
+    """What is settled before the first shot: job, session, what it asks, who decodes, the counts, who adapts.
+
+    decoder_id: see `bridge.decoders.decoder_id`.
+    """
 
     job_id: str
     session: Mapping[str, Any]
@@ -60,6 +63,7 @@ class Setup:
     decoder: Decoder
     tally: Tally
     adaptation: Adaptation | None
+    decoder_id: str
 
     @property
     def session_id(self) -> str:

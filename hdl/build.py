@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,8 +89,7 @@ def cached_build(
     Raises:
         BuildError: another process held the same build for half an hour, or the folder cannot be written.
     """
-    name = hashlib.sha256(json.dumps(_material(key), sort_keys=True).encode()).hexdigest()[:24]
-    first = cache_folder() / "builds" / name
+    first = cache_folder() / "builds" / content_id(key)
     _check_readable_by_make(first)
     searched = list(map(str, search))
     if folder := _finished(first, searched):
@@ -100,7 +99,7 @@ def cached_build(
         with FileLock(first.with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
             folder = _finished(first, searched)
             if folder is None:
-                folder = _free_place(first)
+                folder = _new_place(first)
                 _build_into(folder, build, searched)
     except LockTimeout as error:
         raise BuildError(
@@ -114,14 +113,25 @@ def cached_build(
     return folder
 
 
-def _variants(first: Path) -> Iterator[Path]:
-    """Places for builds of one key, which differ in files that the key does not know."""
-    return (first if index == 0 else first.with_name(f"{first.name}-{index}") for index in range(MAX_VARIANTS))
+def content_id(key: Mapping[str, Any]) -> str:
+    """What a key of `cached_build` comes to, 24 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(_material(key), sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _variants(first: Path) -> dict[int, Path]:
+    """The builds of one key that are there, oldest first; they differ in files that the key does not know."""
+    places = [(0, first)] if first.exists() else []
+    for path in first.parent.glob(f"{first.name}-*"):
+        number = path.name.rpartition("-")[2]
+        places += [(int(number), path)] if number.isdigit() else []
+    return dict(sorted(places))
 
 
 def _finished(first: Path, searched: list[str]) -> Path | None:
     """The build of which everything that it read is as it was."""
-    return next((folder for folder in _variants(first) if _is_current(folder, searched)), None)
+    if _is_current(first, searched):  # nearly always
+        return first
+    return next((folder for folder in _variants(first).values() if _is_current(folder, searched)), None)
 
 
 def _is_current(folder: Path, searched: list[str]) -> bool:
@@ -137,11 +147,16 @@ def _is_current(folder: Path, searched: list[str]) -> bool:
     )
 
 
-def _free_place(first: Path) -> Path:
-    """A place without a finished build; the one that was built longest ago where there is none."""
-    places = list(_variants(first))
-    free = next((place for place in places if not (place / DONE_MARK).exists()), None)
-    return free or min(places, key=lambda place: (place / DONE_MARK).stat().st_mtime_ns)
+def _new_place(first: Path) -> Path:
+    """A place that no build had before: a process that loaded a library from a path gets the same one there again.
+
+    The oldest builds of the key go.
+    """
+    variants = _variants(first)
+    for number in list(variants)[: max(0, len(variants) + 1 - MAX_VARIANTS)]:
+        shutil.rmtree(variants[number], ignore_errors=True)
+    number = max(variants, default=-1) + 1
+    return first.with_name(f"{first.name}-{number}") if number else first
 
 
 def _digest(path: Path) -> str | None:

@@ -13,8 +13,8 @@ from hdl.errors import BuildError
 from hdl.places import plain_temporary_folder
 from hdl.verilator import look_over
 
-INCLUDE = re.compile(r"^\s*`include\b", re.MULTILINE)
-INCLUDED_NAME = re.compile(r'^\s*`include\s+"([^"]+)"', re.MULTILINE)
+INCLUDE = re.compile(r"`include\b")
+INCLUDED_NAME = re.compile(r'`include\s+"([^"]+)"')
 INCLUDE_FOLDER, BELOW, KEPT = "include", "below", "kept"
 COMMENT_ONLY = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MODULE_SUFFIXES = (".sv", ".v")

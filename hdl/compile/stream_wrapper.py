@@ -19,9 +19,10 @@ from hdl.compile.manifest import (
     Manifest,
     StreamFormat,
 )
-from hdl.design import SIZED_LITERAL, Design, literal, verilog_code, vhdl_code, vhdl_literal
+from hdl.design import SIZED_LITERAL, Design, beyond_key, literal, verilog_code, vhdl_code, vhdl_literal
 from hdl.errors import BuildError, ManifestError
 from hdl.ghdl import is_vhdl, spelled_names, verilog_of
+from hdl.standalone import included_files
 from hdl.verilator import look_over
 
 WRAPPER_TOP = "qtwin_top"
@@ -124,17 +125,21 @@ def with_qds1_ports(decoder: DecoderFolder, language: Literal["verilog", "vhdl"]
         "files": list(design.files),
     }
 
-    def build(folder: Path) -> None:
+    def build(folder: Path) -> list[Path]:
         for name, text in ours.items():
             (folder / name).write_text(text, encoding="utf-8")
         (folder / MANIFEST_NAME).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         design.put_files(folder)
-        if language == "verilog" and wrapped:
-            check_connections(manifest, DecoderFolder(folder).design)
+        if language == "vhdl" or not wrapped:
+            return []
+        check_connections(manifest, DecoderFolder(folder).design)
+        try:
+            return beyond_key(design, included_files(design))  # a port's width may come from a header
+        except BuildError:  # then nothing was compared, either
+            return []
 
-    return DecoderFolder(
-        cached_build({"what": "qds1 ports", "manifest": content, "ours": ours, "design": design.key()}, build)
-    )
+    key = {"what": "qds1 ports", "manifest": content, "ours": ours, "design": design.key()}
+    return DecoderFolder(cached_build(key, build, design.search_dirs))
 
 
 def check_connections(manifest: Manifest, design: Design) -> None:

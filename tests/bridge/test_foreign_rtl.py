@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, LinkError, LinkOpenError
 from bridge.links import make_link
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.sweep.package import pack
+from hdl.build import MAX_VARIANTS
 from hdl.compile.manifest import MANIFEST_NAME
 from qds1 import Corrections, decode_corrections
 from qds1.shots import Bits
@@ -467,3 +468,25 @@ def test_manifest_is_compared_with_the_ports(
     folder = write_decoder(tmp_path / "serial", ("serial.sv",), fields.pop("stream", None), **fields)
     with pytest.raises(LinkOpenError, match=message):
         answers_of(folder, memory)
+
+
+def test_a_header_may_change_often_in_one_process(memory: Memory, tmp_path: Path) -> None:
+    """More often than builds are kept: a library of before must not be taken for the new one."""
+    folder = wild_decoder(tmp_path / "wild")
+    header = folder / "second" / "settings.vh"
+    for index in range(MAX_VARIANTS + 3):
+        header.write_text(f"// {index}\n`define SETTING 1'b{int(index >= MAX_VARIANTS)}\n")
+        check_answers(folder, memory, inverted=index >= MAX_VARIANTS)
+
+
+def test_a_width_that_a_header_changes_is_compared_again(memory: Memory, tmp_path: Path) -> None:
+    folder = write_decoder(tmp_path / "serial", ("serial.sv",), None)
+    source, header = folder / "serial.sv", folder / "width.vh"
+    source.write_text('`ifndef W `include "width.vh"\n`endif\n' + source.read_text().replace("Width = 8", "Width = `W"))
+    for width, message in ((8, None), (6, "port in_data of serial has 6 bits"), (8, None)):
+        header.write_text(f"`define W {width}\n")
+        if message is None:
+            check_answers(folder, memory)
+            continue
+        with pytest.raises(LinkOpenError, match=message):
+            answers_of(folder, memory)

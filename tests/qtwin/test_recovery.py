@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.qtwin.conftest import Qtwin
 from twin.client import TwinClient
 
 WAIT_S = 120.0
+BYTE_STREAM = Path(__file__).resolve().parent.parent.parent / "docs" / "examples" / "byte-stream"
 COMMON = {"code": "surface", "backend_id": "surface17_like", "noise": "uniform:0.01", "seed": 4}
 
 
@@ -126,6 +128,34 @@ def test_a_cable_that_stays_away_stops_the_run_with_one_message_and_it_goes_on_l
     again = qtwin.loop("--resume", str(folder))
     assert again.code == 1
     assert "holds no unfinished run" in again.message
+
+
+@pytest.mark.parametrize("file", ["byte_decoder.sv", "way.vh", "decoder.yaml"])
+def test_a_run_does_not_go_on_with_another_decoder(client: TwinClient, qtwin: Qtwin, file: str) -> None:
+    own, folder = qtwin.folder / "own", qtwin.folder / "run"
+    shutil.copytree(BYTE_STREAM, own)
+    source, header = own / "byte_decoder.sv", own / "way.vh"
+    source.write_text('`include "way.vh"\n' + source.read_text().replace("3'b001;", "`WAY;"))
+    header.write_text("`define WAY 3'b001\n")
+    folder.mkdir()
+
+    def stop() -> None:
+        raise LoopError("stopped here")
+
+    settings = LoopSettings(
+        code="repetition", decoder=str(own), backend_id="repetition29_like", noise="uniform:0.01", seed=4, shots=600,
+        chunk_shots=100,
+    )  # fmt: skip
+    assert "stopped here" in str(run_loop(settings, client, AtShot(300, stop), folder).error)
+    before = (own / file).read_text()
+    (own / file).write_text(before.replace("3'b001", "3'b110").replace("8'hA5", "8'hA4").replace("[7, 5,", "[5, 7,"))
+    assert (own / file).read_text() != before
+    refused = qtwin.loop("--resume", str(folder))
+    assert refused.code == 1
+    assert "is not as it was when the run was stopped after 300 shots" in refused.message
+    (own / file).write_text(before)
+    outcome = qtwin.loop("--resume", str(folder))
+    assert outcome.code == 0, outcome.errors
 
 
 def test_faults_of_every_kind_at_once_lose_nothing(client: TwinClient, board: RunningBoard, tmp_path: Path) -> None:
