@@ -81,7 +81,6 @@ def decoder_id(decoder: Decoder) -> str:
     except HdlError:
         besides = []
     codec = manifest.stream.codec.partition(":")[0] if manifest.stream and manifest.stream.codec else None
-    named = [Path(value) for value in manifest.parameters.values() if isinstance(value, str)]
     return content_id(
         {
             "manifest": manifest.model_dump(mode="json"),
@@ -89,7 +88,6 @@ def decoder_id(decoder: Decoder) -> str:
             "besides": besides,
             "codec": None if codec is None else folder.file(codec),
             "data": dict(folder.data_files),
-            "named by parameters": [path for path in named if path.is_absolute() and path.is_file()],
         }
     )
 

@@ -21,11 +21,18 @@ LANGUAGES: Mapping[str, Language] = {
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 PACKAGE = re.compile(r"\bpackage\s+(?:automatic\s+|static\s+)?([A-Za-z_]\w*)\s*;")
 PACKAGE_USE = re.compile(r"\b([A-Za-z_]\w*)\s*::")
+READS_DATA = re.compile(r"\$readmem[bh]\b|\$fopen\b")
+VHDL_READS_DATA = re.compile(r"\bfile\b", re.IGNORECASE)
+VHDL_STRING = re.compile(r"--[^\n]*|\"[^\"\n]*\"")
 VHDL_COMMENT = re.compile(r"--[^\n]*")
 VHDL_UNIT = re.compile(r"^\s*(?:entity|package(?!\s+body\b)|context)\s+([a-z]\w*)\s+is\b", re.MULTILINE)
 VHDL_USE = re.compile(
     r"\bwork\s*\.\s*([a-z]\w*)|\bcomponent\s+([a-z]\w*)|\b(?:architecture\s+\w+\s+of|package\s+body)\s+([a-z]\w*)"
 )
+INCLUDED_NAME = re.compile(r'`include\s+"([^"]+)"')
+COMMENT_ONLY = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+MODULE_SUFFIXES = (".sv", ".v")
+"""Of files that simulators find by the name of a module."""
 SIZED_LITERAL = re.compile(r"(\d+\s*)?'[sS]?[bBoOdDhH][0-9a-fA-F_xXzZ]+")
 
 
@@ -99,6 +106,23 @@ class Design:
             shutil.copyfile(path, target)
 
 
+def data_by_whole_path(design: Design) -> str | None:
+    """A text in the RTL, its parameters or its macros that names data by its whole path; None where there is none.
+
+    Such data is in no key, is not copied beside a build, and does not travel: it has to be one of the design's files.
+    """
+    names = [str(value).strip('"') for value in (*design.parameters.values(), *design.defines.values())]
+    for language, reads, strings in (("verilog", READS_DATA, COMMENT), ("vhdl", VHDL_READS_DATA, VHDL_STRING)):
+        texts = {source.path: _text(source.path) for source in design.sources if source.language == language}
+        if not any(map(reads.search, texts.values())):
+            continue
+        for path, text in texts.items():
+            literals = [part[0][1:-1] for part in strings.finditer(text) if part[0].startswith('"')]
+            names += set(literals) - set(include_names(path))
+    absolute = [name for name in names if name.startswith("/") and len(name) > 1]
+    return next((name for name in sorted(absolute) if Path(name).exists()), None)
+
+
 def verilog_design(name: str, top: str, sources: Iterable[Path], **more: Any) -> Design:
     """A design whose sources are Verilog all, whatever they are called."""
     return Design(name, top, tuple(Source(path, "verilog") for path in sources), **more)
@@ -157,21 +181,64 @@ def read_by_compiler(listing: Path, cwd: Path) -> list[Path]:
 
 
 def beyond_key(design: Design, read: Iterable[Path]) -> list[Path]:
-    """Of the files that were read those that `Design.key` does not know, and what would have been read before them.
+    """What a build depends on besides `Design.key`: files that were read, and where others of their names would count.
 
-    A folder that is searched earlier may come to hold a file of the same name.
+    A folder that is searched earlier may come to hold a file of the same name, or of the other suffix of a module.
+
+    Raises:
+        BuildError: a name stands for two files that differ, of which one tool takes the first and another the second.
     """
     known = {source.path for source in design.sources}
-    found: dict[Path, None] = {}
-    for path in read:
-        if path in known:
-            continue
-        found[path] = None
-        for inner in design.search_dirs:
-            if path.is_relative_to(inner):
-                name = path.relative_to(inner)
-                found |= {folder / name: None for folder in design.search_dirs if not (folder / name).exists()}
-    return list(found)
+    besides = [path for path in read if path not in known]
+    texts = [*design.of("verilog"), *besides]
+    includes = [(file, name) for file in texts for name in include_names(file)]
+    for file, name in includes:
+        _check_include(design, file, name)
+    folders = dict.fromkeys([*design.search_dirs, *(source.path.parent for source in design.sources)])
+    folders |= dict.fromkeys(path.parent for path in besides)
+    included = {Path(name) for _, name in includes}
+    found = {path.relative_to(folder) for path in besides for folder in folders if path.is_relative_to(folder)}
+    modules = {path for path in found - included if path.suffix in MODULE_SUFFIXES}
+    for module in modules:
+        _check_module(design, module)
+    names = included | found | {module.with_suffix(suffix) for module in modules for suffix in MODULE_SUFFIXES}
+    return list(dict.fromkeys([*besides, *(folder / name for folder in folders for name in sorted(names))]))
+
+
+def include_names(file: Path) -> list[str]:
+    """Names in quotes in the `include lines of a file; none in one that cannot be read."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return INCLUDED_NAME.findall(COMMENT_ONLY.sub(" ", text))
+
+
+def _check_include(design: Design, file: Path, name: str) -> None:
+    """Icarus looks beside the file that includes first, Verilator last."""
+    first, last = (
+        next((path for folder in folders if (path := folder / name).is_file()), None)
+        for folders in ((file.parent, *design.search_dirs), (*design.search_dirs, file.parent))
+    )
+    if first and last and first.read_bytes() != last.read_bytes():
+        raise BuildError(_two_files(design, f"{file.name} includes {name}", first, last))
+
+
+def _check_module(design: Design, name: Path) -> None:
+    """A module that is found by its name is in one file of the first folder that has any."""
+    for folder in design.search_dirs:
+        found = [path for suffix in MODULE_SUFFIXES if (path := folder / name.with_suffix(suffix)).is_file()]
+        if len({path.read_bytes() for path in found}) > 1:
+            raise BuildError(_two_files(design, f"the module {name.stem} is found by its name", *found))
+        if found:
+            return
+
+
+def _two_files(design: Design, what: str, first: Path, second: Path) -> str:
+    return (
+        f"{design.name}: {what}, and of two files tools take the one or the other: {first} and {second}; "
+        "rename or remove one of them"
+    )
 
 
 def _in_order(paths: list[Path], language: Language) -> list[Path]:

@@ -1,7 +1,8 @@
 """VHDL for tools that take Verilog only: GHDL makes a netlist of it, once per content."""
 
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,10 @@ NETLIST = "from_vhdl.v"
 STANDARD = "--std=08"
 TIMEOUT_S = 600.0
 ENTITY = re.compile(r"^\s*entity\s+([a-z]\w*)\s+is\b", re.MULTILINE)
-ABSOLUTE_NAME = re.compile(r'"(/[^"\n]+)"')
 DECLARED = re.compile(
     r"^module\s+([A-Za-z_]\w*)|\b(?:input|output|inout)\s+(?:\[[^\]]*\]\s*)?([A-Za-z_]\w*)", re.MULTILINE
 )
+CANNOT_READ = re.compile(r"cannot open file|No such file")
 NO_GENERIC = re.compile(r'no generic "(\w+)" for -g')
 
 
@@ -55,13 +56,13 @@ def verilog_of(design: Design) -> Design:
     values = design.parameters if top else {}
     command = ["ghdl", "--synth", STANDARD, "--out=verilog", "-Wno-library"]
     command += [f"-g{name}={value}" for name, value in sorted(values.items())]
-    command += [*map(str, sources), "-e", *([top] if top else [])]
 
-    def build(folder: Path) -> Iterable[Path]:
+    def build(folder: Path) -> None:
         design.put_files(folder)
-        (folder / NETLIST).write_text(_run(command, folder, design.name), encoding="utf-8")
-        texts = (path.read_text(encoding="utf-8", errors="replace") for path in sources)
-        return [path for text in texts for path in map(Path, ABSOLUTE_NAME.findall(text)) if path.is_file()]
+        # copies: GHDL looks for data beside the sources too, where nothing would follow it
+        copies = vhdl_copies(design, folder)
+        elaborated = [*map(str, copies), "-e", *([top] if top else [])]
+        (folder / NETLIST).write_text(_run([*command, *elaborated], folder, copies, design.name), encoding="utf-8")
 
     key = {"for": "Verilog of VHDL", "ghdl": simulator_version("ghdl"), **design.only("vhdl").key(), "values": values}
     netlist = cached_build({**key, "top": top}, build) / NETLIST
@@ -82,12 +83,29 @@ def spelled_names(netlist: Path) -> dict[str, str]:
     return {name.lower(): name for pair in reversed(declared) for name in pair if name}
 
 
-def _run(command: list[str], folder: Path, name: str) -> str:
+def vhdl_copies(design: Design, folder: Path) -> dict[Path, Path]:
+    """Copy the design's VHDL into a folder: copy -> original, in the order in which they compile."""
+    copies = {folder / f"{index:03d}_{path.name}": path for index, path in enumerate(design.of("vhdl"))}
+    for copy, path in copies.items():
+        shutil.copyfile(path, copy)
+    return copies
+
+
+def of_originals(output: str, copies: Mapping[Path, Path]) -> str:
+    """A tool's output with the names of the files that were copied."""
+    for copy, path in copies.items():
+        output = output.replace(str(copy), str(path))
+    return output
+
+
+def _run(command: list[str], folder: Path, copies: Mapping[Path, Path], name: str) -> str:
     """What GHDL writes; raises BuildError."""
     done = captured(command, name, folder=folder, limit_s=TIMEOUT_S)
     unknown = NO_GENERIC.search(done.stderr)
     if unknown:
         raise BuildError(f"{name} has no parameter {unknown[1]}; correct `parameters` in its decoder.yaml")
     if done.returncode != 0 or not done.stdout.strip():
-        raise BuildError(f"{name} does not go through GHDL's synthesis:\n{first_errors(done.stderr)}")
+        errors = first_errors(of_originals(done.stderr, copies))
+        remedy = "\nname the data that it reads in `files`" if CANNOT_READ.search(done.stderr) else ""
+        raise BuildError(f"{name} does not go through GHDL's synthesis:\n{errors}{remedy}")
     return done.stdout

@@ -26,6 +26,7 @@ from hdl.build import (
 from hdl.design import Design, Language, Source, beyond_key, language_of, literal, read_by_icarus, read_by_verilator
 from hdl.dpi import compile_c
 from hdl.errors import BuildError, HdlError, SimulationError
+from hdl.ghdl import of_originals, vhdl_copies
 from hdl.places import plain_path
 from hdl.verilator import look_over
 
@@ -166,15 +167,19 @@ class _Tools:
         if design.of("c"):
             objects, read_by_c = compile_c(design, folder, environment)
             arguments += map(str, objects)
-        sources = {path: path for path in design.of(language)}
+        sources = design.of(language)
+        copies: Mapping[Path, Path] = {}
         if not is_verilog:  # a library of VHDL refers to its sources, which may be gone when it is used again
-            sources = {path: folder / f"{index:03d}_{path.name}" for index, path in enumerate(sources)}
-            for path, copy in sources.items():
-                shutil.copyfile(path, copy)
+            copies = vhdl_copies(design, folder)
+            sources = tuple(copies)
+            design.put_files(folder)  # NVC evaluates constants while it builds
         try:
             with _environment(environment):
                 _runner(self.simulator).build(
-                    sources=[*map(VerilatorControlFile, control), *(tag(path) for path in sources.values())],
+                    sources=[
+                        *map(VerilatorControlFile, control),
+                        *(tag(path) for path in sources),
+                    ],
                     hdl_toplevel=design.top,
                     includes=list(design.search_dirs) if is_verilog else [],
                     defines={name: "" if text is None else text for name, text in design.defines.items()}
@@ -189,8 +194,7 @@ class _Tools:
                 )
         except (SystemExit, RuntimeError, ValueError) as error:
             output = log.read_text(errors="replace") if log.exists() else ""
-            for path, copy in sources.items():
-                output = output.replace(str(copy), str(path))
+            output = of_originals(output, copies)
             raise unknown_parameter(output, design.name) or BuildError(
                 f"{design.name} does not compile in {self.simulator}:\n{first_errors(output or str(error))}"
                 f"{_who_else(self.simulator, design)}"

@@ -8,17 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hdl.design import Design, Source, beyond_key, read_by_verilator, verilog_code
+from hdl.design import MODULE_SUFFIXES, Design, Source, beyond_key, include_names, read_by_verilator, verilog_code
 from hdl.errors import BuildError
 from hdl.places import plain_temporary_folder
 from hdl.verilator import look_over
 
 INCLUDE = re.compile(r"`include\b")
-INCLUDED_NAME = re.compile(r'`include\s+"([^"]+)"')
 INCLUDE_FOLDER, BELOW, KEPT = "include", "below", "kept"
-COMMENT_ONLY = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-MODULE_SUFFIXES = (".sv", ".v")
-"""Of files that simulators find by the name of a module."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def copy_design(design: Design, folder: Path, place: str = "rtl", *, write_macro
         BuildError: a header is included by its whole path, or a data file is in the way; or as `included_files`.
     """
     besides = included_files(design)
-    named = {Path(name).name for path in [*design.of("verilog"), *besides] for name in _include_lines(path)}
+    named = {Path(name).name for path in [*design.of("verilog"), *besides] for name in include_names(path)}
     modules = [path for path in besides if path.suffix in MODULE_SUFFIXES and path.name not in named]
     macros = _macros(design) if write_macros else ""
     sources = []
@@ -122,7 +118,7 @@ def _placed_headers(design: Design, headers: Iterable[Path], place: str) -> tupl
         The folders to be searched, in order; and each copy's name with the file that it is a copy of.
     """
     read = {os.path.normpath(path): path for path in headers}
-    lines = {path: _include_lines(path) for path in [*design.of("verilog"), *read.values()]}
+    lines = {path: include_names(path) for path in [*design.of("verilog"), *read.values()]}
     steps_up = max((Path(name).parts.count("..") for names in lines.values() for name in names), default=0)
     below = [BELOW] * (2 * steps_up)  # a header may step up once more
     dirs = [Path(place, INCLUDE_FOLDER, str(index), *below) for index in range(len(design.search_dirs))]
@@ -159,12 +155,6 @@ def _placed_headers(design: Design, headers: Iterable[Path], place: str) -> tupl
             f"{design.name} includes {min(lost)} by a name that is not in quotes there; write the name out"
         )
     return [each.as_posix() for each in dirs if each in used], placed
-
-
-def _include_lines(file: Path) -> list[str]:
-    """Names in the `include lines of a file, comments left out."""
-    text = COMMENT_ONLY.sub(" ", file.read_text(encoding="utf-8", errors="replace"))
-    return INCLUDED_NAME.findall(text)
 
 
 def _macros(design: Design) -> str:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hdl.compile.formulas import Memory, has_formulas, memory_of, with_memory
-from hdl.design import Design, Source, language_of
+from hdl.design import Design, Source, data_by_whole_path, language_of
 from hdl.errors import ManifestError
 
 MANIFEST_NAME = "decoder.yaml"
@@ -271,7 +271,8 @@ class DecoderFolder:
             memory: what {d} and {rounds} are in the manifest's formulas; by default what its `code` says.
 
         Raises:
-            ManifestError: no such file, not a manifest, or a source that is not there; names the file and the field.
+            ManifestError: no such file, not a manifest, a source that is not there, or data that is named by its
+                whole path; names the file and the field.
         """
         file = path / MANIFEST_NAME if path.is_dir() else path
         self.manifest = _read(file, memory)
@@ -288,6 +289,11 @@ class DecoderFolder:
             parameters=manifest.parameters,
             clocks=manifest.clocks,
         )
+        if (name := data_by_whole_path(self.design)) is not None:
+            raise ManifestError(
+                f"{self.manifest_file}: the RTL, a parameter or a macro names {name} by its whole path, where builds "
+                "do not follow it; list the file in `files`, and let the RTL use the name that it has there"
+            )
         self.data_files = {
             field: self._existing(name, field)
             for field in DATA_FIELDS

@@ -250,6 +250,132 @@ def test_whatever_a_build_read_is_read_again_when_it_has_changed(
     check_answers(folder, memory, link_name, inverted=True)
 
 
+def signed_decoder(folder: Path, sign: str) -> Path:
+    """serial.sv, whose answers a wire inverts that `sign` drives."""
+    folder = write_decoder(folder, ("serial.sv",), None, include_dirs=["first"])
+    source, answer = folder / "serial.sv", "(odd && !even)"
+    text = source.read_text().replace("  logic odd,", f"  logic sign;\n{sign}\n  logic odd,")
+    source.write_text(text.replace(answer, f"{answer} ^ sign"))
+    (folder / "first").mkdir()
+    (folder / "inner").mkdir()
+    return folder
+
+
+def helper(sign: int) -> str:
+    return f"module helper (output logic sign); assign sign = 1'b{sign}; endmodule\n"
+
+
+@pytest.mark.parametrize("link_name", VERILOG_LINKS)
+def test_module_that_comes_to_be_found_earlier(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    """In another folder and under the other suffix; but in one folder there may not be two."""
+    folder = signed_decoder(tmp_path / "serial", "helper u_helper (.sign(sign));")
+    (folder / "helper.sv").write_text(helper(0))
+    check_answers(folder, memory, link_name)
+    (folder / "first" / "helper.v").write_text(helper(1))
+    check_answers(folder, memory, link_name, inverted=True)
+    (folder / "first" / "helper.sv").write_text(helper(0))
+    with pytest.raises(LinkOpenError, match=r"module helper.*first/helper\.sv and .*first/helper\.v; rename"):
+        answers_of(folder, memory, link_name)
+
+
+@pytest.mark.parametrize("link_name", VERILOG_LINKS)
+def test_header_that_comes_to_lie_beside_the_one_that_includes_it(
+    link_name: str, memory: Memory, tmp_path: Path
+) -> None:
+    """Icarus takes that one first and Verilator last: two that differ are an error."""
+    folder = signed_decoder(tmp_path / "serial", '`include "../serial/inner/outer.vh"')
+    (folder / "inner" / "outer.vh").write_text('`include "sign.vh"\n')
+    (folder / "first" / "sign.vh").write_text("assign sign = 1'b1;\n")
+    check_answers(folder, memory, link_name, inverted=True)
+    (folder / "inner" / "sign.vh").write_text("assign sign = 1'b1;\n")
+    check_answers(folder, memory, link_name, inverted=True)
+    (folder / "inner" / "sign.vh").write_text("assign sign = 1'b0;\n")
+    with pytest.raises(LinkOpenError, match=r"outer\.vh includes sign\.vh.*inner/sign\.vh and .*first/sign\.vh"):
+        answers_of(folder, memory, link_name)
+    (folder / "first" / "sign.vh").unlink()
+    check_answers(folder, memory, link_name)
+
+
+VHDL_TABLE = """library ieee; use ieee.std_logic_1164.all; use std.textio.all;
+package sign_pkg is
+  impure function sign_in(name : string) return std_logic;
+end package;
+package body sign_pkg is
+  impure function sign_in(name : string) return std_logic is
+    file table : text open read_mode is name;
+    variable row : line;
+    variable sign : integer;
+  begin
+    readline(table, row);
+    read(row, sign);
+    if sign = 1 then return '1'; else return '0'; end if;
+  end function;
+end package body;
+"""
+
+
+def vhdl_with_table(folder: Path, name: str, **fields: Any) -> Path:
+    """serial.vhd, inverted where the file that the VHDL expression `name` names holds a 1."""
+    folder = write_decoder(folder, ("serial.vhd",), None, sources=["sign_pkg.vhd", "serial.vhd"], **fields)
+    (folder / "sign_pkg.vhd").write_text(VHDL_TABLE)
+    source = folder / "serial.vhd"
+    text = source.read_text().replace("architecture", "use work.sign_pkg.all;\narchitecture", 1)
+    text = re.sub(r"(?m)^begin", f"  constant sign : std_logic := sign_in({name});\nbegin", text, count=1)
+    source.write_text(text.replace("odd and not even", "(odd and not even) xor sign"))
+    return folder
+
+
+@pytest.mark.parametrize("link_name", ["verilated", "cocotb:ghdl", "cocotb:nvc"])
+def test_table_of_vhdl_is_read_again(link_name: str, memory: Memory, tmp_path: Path) -> None:
+    needs_simulator("cocotb:ghdl")
+    folder = vhdl_with_table(tmp_path / "serial", '"tables/" & "sign" & ".txt"', files=["tables/sign.txt"])
+    (folder / "tables").mkdir()
+    for sign in (0, 1):
+        (folder / "tables" / "sign.txt").write_text(f"{sign}\n")
+        check_answers(folder, memory, link_name, inverted=bool(sign))
+
+
+@pytest.mark.parametrize("link_name", ["verilated", "cocotb:ghdl"])
+@pytest.mark.parametrize("name", ["sign.txt", "../serial/sign.txt"])
+def test_table_of_vhdl_that_no_list_names(name: str, link_name: str, memory: Memory, tmp_path: Path) -> None:
+    """GHDL would find it beside the source, and nothing would know of it."""
+    needs_simulator("cocotb:ghdl")
+    folder = vhdl_with_table(tmp_path / "serial", f'"{name}"')
+    (folder / "sign.txt").write_text("0\n")
+    with pytest.raises((LinkOpenError, LinkError), match=r"sign\.txt"):
+        answers_of(folder, memory, link_name)
+
+
+@pytest.mark.parametrize("kind", ["verilog", "parameter", "macro", "vhdl"])
+def test_data_by_its_whole_path_is_refused(kind: str, memory: Memory, tmp_path: Path) -> None:
+    """No build would follow it, and it would not travel with a sweep."""
+    data = tmp_path / "sign.mem"
+    data.write_text("1\n")
+    read = "logic row [1]; initial $readmemb({}, row); assign sign = row[0];"
+    if kind == "vhdl":
+        folder = vhdl_with_table(tmp_path / "serial", f'"{tmp_path}/" & "sign.mem"')
+    elif kind == "verilog":
+        folder = signed_decoder(tmp_path / "serial", read.format(f'"{data}"'))
+    else:
+        folder = signed_decoder(tmp_path / "serial", read.format("`FILE" if kind == "macro" else "FLIP"))
+        fields = {"defines": {"FILE": f'"{data}"'}} if kind == "macro" else {"parameters": {"FLIP": str(data)}}
+        manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
+        (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, **fields}))
+    with pytest.raises(LinkOpenError, match=rf"names {tmp_path}\S* by its whole path.*`files`"):
+        answers_of(folder, memory)
+
+
+def test_data_behind_a_name_that_is_made_at_run_time_is_refused(memory: Memory, tmp_path: Path) -> None:
+    (tmp_path / "sign.mem").write_text("1\n")
+    first, *others = str(tmp_path / "sign.mem").split("/")[1:]
+    joined = ", ".join(f'"/", "{part}"' for part in (first, *others))
+    folder = signed_decoder(
+        tmp_path / "serial", f"logic row [1]; initial $readmemb({{{joined}}}, row); assign sign = row[0];"
+    )
+    with pytest.raises(LinkOpenError, match=r"sign\.mem, which is none of the decoder's `files`"):
+        answers_of(folder, memory)
+
+
 @pytest.mark.parametrize("link_name", VERILOG_LINKS)
 def test_table_that_is_not_there_is_an_error(link_name: str, memory: Memory, tmp_path: Path) -> None:
     folder = wild_decoder(tmp_path / "wild")
