@@ -31,12 +31,12 @@ class RecoveringLink:
 
     info: LinkInfo
 
-    def __init__(self, link: Link, greet: Callable[[Link], None], reconnect_s: float) -> None:
+    def __init__(self, link: Link, greet: Callable[[Link, LinkInfo], None], reconnect_s: float) -> None:
         """Nothing is opened before the `with` block.
 
         Args:
             link: not open yet.
-            greet: called each time it is open, to check who is there and to set registers.
+            greet: called each time it is open, with what it says of itself, to check who is there and to set registers.
             reconnect_s: deadline for opening it again after a loss.
         """
         self.link = link
@@ -106,7 +106,7 @@ class RecoveringLink:
     def _open(self) -> None:
         self.info = self.link.open()
         try:
-            self._greet(self.link)
+            self._greet(self.link, self.info)
         except BaseException:
             self.link.abort()
             raise

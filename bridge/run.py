@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bridge.adaptive.policy import Adaptation, AdaptiveSettings
-from bridge.decoders import Decoder
-from bridge.errors import BridgeError
+from bridge.decoders import Decoder, decoder_id
+from bridge.errors import BridgeError, LoopError
 from bridge.identity import greet_decoder
 from bridge.links.base import Deadlines, Link, LinkInfo
 from bridge.problem import DecodingProblem
@@ -70,8 +70,13 @@ class Setup:
         """The twin's name for the session."""
         return str(self.session["session_id"])
 
-    def greet(self, link: Link) -> None:
+    def greet(self, link: Link, info: LinkInfo) -> None:
         """Settle things with a decoder that was just reached, for the first time or again; raises BridgeError."""
+        if info.built and decoder_id(self.decoder) != self.decoder_id:
+            raise LoopError(
+                f"the RTL of the decoder {self.decoder.name}, or a file that it reads, changed while the run went on, "
+                "and the link to it had to be opened again; put it back and resume the run, or start a new run"
+            )
         greet_decoder(link, self.decoder)
         if self.adaptation is not None and self.tally.num_shots:
             self.adaptation.restore(link)

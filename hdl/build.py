@@ -206,7 +206,10 @@ def _check_readable_by_make(path: Path) -> None:
 def _material(value: Any) -> Any:
     if isinstance(value, Path):
         _check_readable_by_make(value)
-        return [value.name, hashlib.sha256(value.read_bytes()).hexdigest()]
+        try:
+            return [value.name, hashlib.sha256(value.read_bytes()).hexdigest()]
+        except OSError as error:
+            raise BuildError(f"cannot read {value}: {error.strerror}") from error
     if isinstance(value, Mapping):
         return {str(name): _material(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -33,11 +33,17 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class LinkInfo:
-    """Where the decoder runs. simulator: name and version, None on hardware and in software."""
+    """Where the decoder runs.
+
+    Attributes:
+        simulator: name and version, None on hardware and in software.
+        built: opening the link builds the decoder from its files, so that what answers is what they are then.
+    """
 
     link: str
     simulator: str | None
     clocked: bool
+    built: bool = False
 
 
 class Link(Protocol):

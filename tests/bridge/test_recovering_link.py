@@ -52,7 +52,8 @@ def write_four(link: Link) -> None:
         link.write_register(address, 10 + address)
 
 
-def greet(link: Link) -> None:
+def greet(link: Link, info: LinkInfo) -> None:
+    del info
     link.write_register(99, 1)
 
 

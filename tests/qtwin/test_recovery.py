@@ -158,6 +158,22 @@ def test_a_run_does_not_go_on_with_another_decoder(client: TwinClient, qtwin: Qt
     assert outcome.code == 0, outcome.errors
 
 
+def test_a_link_that_is_lost_does_not_come_back_with_another_decoder(client: TwinClient, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(BYTE_STREAM, own)
+    settings = LoopSettings(
+        code="repetition", decoder=str(own), backend_id="repetition29_like", noise="uniform:0.01", seed=4, shots=3000,
+        chunk_shots=100, link="faulty:disconnect=0.3,seed=6/verilated",
+    )  # fmt: skip
+    source = own / "byte_decoder.sv"
+
+    def change() -> None:
+        source.write_text(source.read_text().replace("3'b001;", "3'b110;"))
+
+    found = run_loop(settings, client, AtShot(300, change), tmp_path / "run")
+    assert "changed while the run went on" in str(found.error)
+
+
 def test_faults_of_every_kind_at_once_lose_nothing(client: TwinClient, board: RunningBoard, tmp_path: Path) -> None:
     # The board's reset comes at a shot: a random one may come before the first, where nothing is taken up yet.
     faults = "ber=1e-4,lose=1e-4,double=1e-4,truncate=1e-3,late=0.01,stall=0.001,seed=2"

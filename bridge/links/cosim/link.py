@@ -82,7 +82,7 @@ class CocotbLink:
                 f"the decoder {self._decoder.manifest.name} cannot be simulated: {fault[0].strip()}\n"
                 "A file that the RTL reads has to be named in `files` of decoder.yaml, as the RTL names it"
             )
-        return LinkInfo(link="cocotb", simulator=version, clocked=True)
+        return LinkInfo(link="cocotb", simulator=version, clocked=True, built=True)
 
     def exchange(self, words: Words, num_answers: int) -> Words:
         """See `Link.exchange`."""

@@ -40,7 +40,7 @@ class VerilatedLink:
         self._handle = self._library.qtwin_open(str(self._trace_file).encode() if self._trace_file else None)
         if trouble := trouble_of(self._library):
             raise LinkOpenError(f"the decoder {self._decoder.manifest.name} cannot be simulated: {trouble}{REMEDY}")
-        return LinkInfo(link="verilated", simulator=version, clocked=True)
+        return LinkInfo(link="verilated", simulator=version, clocked=True, built=True)
 
     def exchange(self, words: Words, num_answers: int) -> Words:
         """See `Link.exchange`."""
