@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import serial
 from serial.tools import list_ports
@@ -28,6 +29,8 @@ OPTIONS = "baud=N, parity=none|even|odd|mark|space, dtr=on|off, rts=on|off"
 READ_BYTES = 4096
 NO_DESCRIPTOR_POLL_S = 0.001
 RFC2217 = "rfc2217://"
+NETWORK, WRAPPING = ("socket", "rfc2217"), ("spy", "alt", "hwgrep")
+"""Schemes of pyserial's URLs: a line over TCP, and a device here that is opened in another way."""
 
 
 class Line(Protocol):
@@ -81,6 +84,7 @@ def uart_address(text: str) -> UartAddress:
             f"uart:{text}: loop:// gives back what was sent to it, no decoder answers there; "
             "for a board without hardware: qtwin board --uart"
         )
+    _check_scheme(text, url)
     if not url:
         raise LinkOpenError(
             "which port? Write uart:/dev/ttyUSB0, uart:socket://HOST:PORT or uart:rfc2217://HOST:PORT, "
@@ -93,6 +97,26 @@ def uart_address(text: str) -> UartAddress:
             raise LinkOpenError(f"uart:{text}: {name} is given twice; leave one out")
         chosen[name] = _option(text, name, value)
     return UartAddress(url, **chosen)
+
+
+def _check_scheme(text: str, url: str) -> None:
+    """Refuse a URL that pyserial would not open, or not say why; raises LinkOpenError."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return
+    if scheme in WRAPPING and "://" in rest:
+        raise LinkOpenError(f"uart:{text}: {scheme}:// takes a device such as /dev/ttyUSB0, and no URL")
+    if scheme not in (*NETWORK, *WRAPPING):
+        known = ", ".join(f"{name}://" for name in (*NETWORK, *WRAPPING))
+        raise LinkOpenError(f"uart:{text}: {scheme}:// is no kind of port; expected a device such as COM3, or {known}")
+    if scheme in NETWORK:
+        try:
+            parts = urlsplit(url)
+            is_whole = bool(parts.hostname and parts.port)
+        except ValueError:  # the port is no number, or too large
+            is_whole = False
+        if not is_whole:
+            raise LinkOpenError(f"uart:{text}: expected {scheme}://HOST:PORT with a port from 1 to 65535")
 
 
 def _option(text: str, name: str, value: str) -> int | bool | str:
