@@ -9,7 +9,7 @@ from bridge.links.verilated.library import build_library
 from hdl.boards.bitstream import Bitstream, check_behind_uart
 from hdl.boards.gates import TOP as GATES_TOP
 from hdl.boards.gates import gate_sources
-from hdl.compile.decoder import RTL_FOLDER, UART_RTL, UART_TOP
+from hdl.compile.decoder import UART_TOP, uart_rtl
 from hdl.compile.manifest import DecoderFolder
 from hdl.design import Design, Source, verilog_design
 from hdl.errors import HdlError
@@ -101,7 +101,7 @@ def rtl_line(decoder: DecoderFolder, clocks_per_bit: int = DEFAULT_CLOCKS_PER_BI
         decoder.design,
         name=f"{manifest.name} behind a UART",
         top=UART_TOP,
-        sources=(*decoder.design.sources, *(Source(RTL_FOLDER / name, "verilog") for name in UART_RTL)),
+        sources=(*decoder.design.sources, *(Source(path, "verilog") for path in uart_rtl())),
         parameters={"ClocksPerBit": clocks_per_bit},
     )
     return SimulatedLine(design, clocks_per_bit)

@@ -14,7 +14,7 @@ import yaml
 from hdl.boards.board import Board, Clock
 from hdl.boards.families import DEVICE, NETLIST, PLACED, REPORT, OpenFamily
 from hdl.build import cached_build
-from hdl.compile.decoder import RTL_FOLDER, TOP, UART_RTL
+from hdl.compile.decoder import TOP, uart_rtl
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
 from hdl.design import beyond_key
 from hdl.errors import BoardError, BuildError
@@ -103,7 +103,7 @@ def build_bitstream(
     clock = board.clock(clock_mhz)
     check_behind_uart(decoder)
     family = open_family(board)
-    uart = [RTL_FOLDER / name for name in UART_RTL]
+    uart = uart_rtl()
     key = {
         "for": "bitstream",
         "board": board.file.model_dump(),
@@ -147,7 +147,7 @@ def _build(
     board: Board, family: OpenFamily, decoder: DecoderFolder, clock: Clock, folder: Path, *, statistics: bool
 ) -> None:
     built = as_built(decoder, clock.mhz, folder / DECODER, statistics=statistics)
-    ours = copy_sources([*(RTL_FOLDER / name for name in UART_RTL), *board.sources], folder)
+    ours = copy_sources([*uart_rtl(), *board.sources], folder)
     built.design.put_files(folder)  # where Yosys runs
     copy_sources([board.constraints], folder)
     chosen = " ".join(f"-chparam {name} {value}" for name, value in clock.top_parameters.items())

@@ -8,7 +8,7 @@ from hdl.boards.bitstream import DECODER, as_built, build_name, check_behind_uar
 from hdl.boards.board import Board, Clock
 from hdl.boards.families import ScriptFamily
 from hdl.boards.report import build_facts, write_build
-from hdl.compile.decoder import RTL_FOLDER, UART_RTL
+from hdl.compile.decoder import uart_rtl
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import BoardError
 from hdl.synth.toolbox import copy_sources
@@ -42,7 +42,7 @@ def write_project(
     def fill(folder: Path) -> None:
         built.append(as_built(decoder, clock.mhz, folder / DECODER, statistics=statistics))
         design = built[0].design
-        ours = [*(RTL_FOLDER / name for name in UART_RTL), *board.sources]
+        ours = [*uart_rtl(), *board.sources]
         copy_sources([*ours, board.constraints, script], folder)
         design.put_files(folder)  # where the tool runs
         sources = [path.relative_to(folder).as_posix() for path in design.of("verilog")]

@@ -1,5 +1,6 @@
 """Compiles an error model into a decoder folder: manifest, generated RTL and the RTL library it stands on."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import stim
 import yaml
 from numpy.typing import NDArray
 
+from hdl.build import cached_build
 from hdl.compile import table_core, unionfind
 from hdl.compile.core_files import CoreFiles
 from hdl.compile.graph import DecodingGraph, decoding_graph
@@ -47,9 +49,31 @@ UART_RTL = (
     "uart_registers.sv",
     "decoder_top_uart.sv",
 )
-"""What puts a decoder behind a serial line, in addition to its own sources."""
+"""What puts a decoder behind a serial line, in addition to `UART_NEEDS` and the decoder's own sources."""
+UART_NEEDS = ("registers_pkg.sv", "qds1_pkg.sv", "sync_fifo.sv")
+PREFIX = "qtwin_"
 CORES = ("table", "union-find")
 DEFAULT_CLOCK_MHZ = 100.0
+
+
+def uart_rtl() -> list[Path]:
+    """What puts a decoder behind a serial line, packages first; BuildError where the cache cannot be written.
+
+    All of its modules and packages but `UART_TOP` have a prefix: a decoder may call its own the same.
+    """
+    sources = [RTL_FOLDER / name for name in (*UART_NEEDS, *UART_RTL)]
+    inner = [path.stem for path in sources if path.stem != UART_TOP]
+    names = re.compile(rf"\b({'|'.join(inner)})\b")
+
+    def prefixed(text: str) -> str:
+        return names.sub(rf"{PREFIX}\1", text)
+
+    def build(folder: Path) -> None:
+        for path in sources:
+            (folder / prefixed(path.name)).write_text(prefixed(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    folder = cached_build({"for": "RTL around a decoder behind a UART", "sources": sources, "prefix": PREFIX}, build)
+    return [folder / prefixed(path.name) for path in sources]
 
 
 def compile_decoder(

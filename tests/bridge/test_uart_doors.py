@@ -6,6 +6,7 @@ import shutil
 import tty
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from bridge.boards.uart_line import rtl_line
 from bridge.boards.uart_port import SimulatedPort
 from bridge.errors import LinkOpenError
 from bridge.links import make_link
-from bridge.links.base import Deadlines, Link
+from bridge.links.base import Deadlines, Link, OpenedLink
 from bridge.links.uart.frames import FrameReader, frame, frame_bytes
 from bridge.links.uart.items import Cutter
 from bridge.links.uart.line import UartAddress, uart_address
 from hdl.compile.manifest import DecoderFolder
-from tests.bridge.boards import RunningBoard
+from qds1 import decode_corrections
+from tests.bridge.boards import RunningBoard, running_board
 from tests.bridge.memory import Memory
 
 QUICK = Deadlines(register_s=0.3)
@@ -111,6 +113,28 @@ def test_a_decoder_that_does_not_go_behind_a_uart(memory: Memory, tmp_path: Path
     assert memory.decoder.folder is not None
     with pytest.raises(LinkOpenError, match="at least 4 clock cycles"):
         rtl_line(memory.decoder.folder, 2)
+
+
+def test_a_decoder_behind_a_uart_may_call_its_modules_what_it_likes(memory: Memory, tmp_path: Path) -> None:
+    """Packages of other names than ours, modules of the names of ours that do something else."""
+    assert memory.decoder.folder is not None
+    folder = tmp_path / "decoder"
+    shutil.copytree(memory.decoder.folder.path, folder)
+    for source in folder.rglob("*.sv"):
+        text = source.read_text().replace("registers_pkg", "my_registers").replace("qds1_pkg", "my_words")
+        source.write_text(text.replace("sync_fifo", "cobs_encoder"))
+    (folder / "more.sv").write_text(
+        "".join(f"module {name}; endmodule\n" for name in ("sync_fifo", "uart_rx", "uart_tx"))
+    )
+    manifest = yaml.safe_load((folder / "decoder.yaml").read_text())
+    (folder / "decoder.yaml").write_text(yaml.safe_dump({**manifest, "sources": [*manifest["sources"], "more.sv"]}))
+    decoder = replace(memory.decoder, folder=DecoderFolder(folder))
+    with running_board(decoder) as board, OpenedLink(link_to(board.path, memory)) as opened:
+        answers = opened.link.exchange(memory.words[:50].ravel(), 50)
+    assert memory.decoder.software is not None
+    expected, _ = memory.decoder.software().decode(memory.events[:50])
+    assert expected.any()
+    np.testing.assert_array_equal(decode_corrections(answers, 1).flips, expected)
 
 
 def test_a_decoder_with_parameters_does_not_go_behind_a_uart(memory: Memory, tmp_path: Path) -> None:
