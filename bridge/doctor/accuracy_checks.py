@@ -1,37 +1,23 @@
 """Checks of the corrections: that they follow the syndrome, help, and are as good as a modest decoder's."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pymatching
-from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
 from bridge.codec import unexplained
 from bridge.doctor.findings import FALSE_ALARM_PROB, Finding, failed, passed, skipped
+from bridge.doctor.modest import Company, without_layers
 from bridge.doctor.patient import Patient, Shots
-from bridge.problem import DecodingProblem
 from bridge.statistics import binomial_rate
-from hdl.compile.graph import BOUNDARY, combine_probabilities
-from hdl.compile.pairs import decode_greedily, edge_observables, greedy_pairs
-from hdl.errors import ErrorModelError
 from qds1.shots import Bits
 
 MIN_REFERENCE_FLIPS = 20
+WORST_RATIO_OF_PEERS = 1.5
+"""Logical errors by those of the worst modest decoder of its kind that are modest yet."""
 WORST_RATIO = 2.5
-"""Logical errors by PyMatching's that are modest yet: greedy matching, unweighted union-find have 1.1 to 1.5 (d=3)."""
-WORST_RATIO_GREEDY = 1.5
-"""The same by those of greedy matching, which grow with the distance as a modest decoder's do."""
-BUCKETS = ((1, 2), (3, 4), (5, 6), (7, 9), (10, 1 << 30))
-"""Numbers of events of a shot that are judged together."""
-BUCKET_SHOTS = 1000
-CROWD_SHOTS, CROWD_COPIES = 12_000, (1, 2, 4, 6)
-"""Shots that are sampled for the buckets, for each number of shots that are put into one."""
-SKILL_OF_FEW, SKILL_OF_MANY = 0.5, 0.2
-"""Skill with few events that a decoder must have, and skill with many that it must not, to be right for few only."""
-SKILL_OF_MODEST, SKILL_BEFORE = 0.5, 0.8
-"""Nor half of greedy matching's, with which decoders that are well disagree as well; but nearly all of it with one
-event less: what falls slowly is a decoder of modest accuracy."""
+"""The same by those of matching that sees what it sees, where there is no such company."""
 
 
 def answers_vary(flips: Bits, reference: Bits) -> Finding:
@@ -120,39 +106,88 @@ def _helped(flips: Bits, observables: Bits) -> bool:
     )
 
 
-def good_enough(patient: Patient, flips: Bits, shots: Shots, sees_layers: bool) -> Finding:
-    """Whether it is at most as bad as modest decoders are: greedy matching, unweighted union-find.
+@dataclass(frozen=True)
+class Standing:
+    """A decoder among modest ones: shots that each has wrong.
+
+    Attributes:
+        num_shots: in all.
+        ours, best: the decoder's and PyMatching's.
+        peers: those of the modest decoders that it is measured by; it is measured by PyMatching where there are none.
+        is_alone: whether the one peer sees no layers, either.
+    """
+
+    num_shots: int
+    ours: int
+    best: int
+    peers: Mapping[str, int]
+    is_alone: bool = False
+
+    @property
+    def excels(self) -> bool:
+        """Whether it is as good as the best of its peers."""
+        return bool(self.peers) and self.ours <= min(self.peers.values())
+
+    @property
+    def worst(self) -> tuple[str, int]:
+        """The worst of its peers."""
+        return max(self.peers.items(), key=lambda each: each[1], default=("PyMatching", self.best))
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is significantly worse than each of several peers."""
+        return bool(self.peers) and not self.is_alone and _worse(self.ours, self.worst[1], 1.0)
+
+    def __str__(self) -> str:
+        others = "".join(f", {name} {number}" for name, number in self.peers.items())
+        ratio = f": {self.ours / self.best:.2f} times PyMatching's" if self.best else ""
+        return f"{self.ours} of {self.num_shots} shots wrong, PyMatching {self.best}{others}{ratio}"
+
+
+def stand(
+    patient: Patient, flips: Bits, shots: Shots, company: Company, wrong_errors: Sequence[int], sees_layers: bool
+) -> Standing:
+    """How a decoder does beside modest ones that leave out no more single errors than it does.
 
     Args:
         patient: under examination.
         flips: its answers.
         shots: what it was sent.
+        company: modest decoders.
+        wrong_errors: the single errors that it decodes wrongly.
         sees_layers: whether it can tell a stabilizer's events of one layer from those of another; one that cannot is
-            compared with PyMatching on what it sees.
+            compared with matching on what it sees.
     """
-    check = "as good as modest decoders are"
-    what, reference = "PyMatching", shots.reference
+    defects = patient.problem.graph.defects(shots.events)
+    peers = {name: company.decoders[name] for name in company.of_its_kind(frozenset(wrong_errors))}
     if not sees_layers:
-        what, reference = "PyMatching that sees no layers either", _without_layers(patient.problem, shots.events)
-    bounds = {what: (WORST_RATIO, (reference != shots.observables).any(axis=1))}
-    greedy = None if not sees_layers else _greedy(patient.problem, shots.events)
-    if greedy is not None:
-        bounds["greedy matching"] = (WORST_RATIO_GREEDY, (greedy != shots.observables).any(axis=1))
-    ours = (flips != shots.observables).any(axis=1)
-    found = {name: int(wrong.sum()) for name, (_, wrong) in bounds.items()}
-    best = found[what]
-    evidence = f"{int(ours.sum())} of {len(shots)} shots wrong, {', '.join(f'{n} {k}' for n, k in found.items())}"
-    ratio = f"{ours.sum() / best:.2f} times {what}'s" if best else f"{what} none"
-    if all(_worse(int(ours.sum()), int(wrong.sum()), bound) for bound, wrong in bounds.values()):
-        limits = " and ".join(f"more than {bound:g} times as often as {name}" for name, (bound, _) in bounds.items())
-        return failed(
-            check, "much worse than PyMatching", f"{evidence}: {ratio}; wrong {limits} (chance of this for one that is "
-            f"not: below {FALSE_ALARM_PROB:.0e})",
-            "look at the single errors that it decodes wrongly, and at what it was made for: its error model, its "
-            "weights, the order of its detectors",
-            ratio=float(ours.sum() / max(1, best)), errors=found,
-        )  # fmt: skip
-    return passed(check, f"{evidence}: {ratio}", ratio=float(ours.sum() / max(1, best)), errors=found)
+        peers = {"matching that sees no layers, either,": without_layers(patient.problem.graph)}
+    found = {name: _num_wrong(decode(defects), shots) for name, decode in peers.items()}
+    best = _num_wrong(shots.reference, shots)
+    return Standing(len(shots), _num_wrong(flips, shots), best, found, is_alone=not sees_layers)
+
+
+def good_enough(standing: Standing) -> Finding:
+    """Whether it is at most as bad as modest decoders are."""
+    check = "as good as modest decoders are"
+    name, number = standing.worst
+    bound = WORST_RATIO if standing.is_alone or not standing.peers else WORST_RATIO_OF_PEERS
+    data = {
+        "ratio": standing.ours / max(1, standing.best), "errors": {"PyMatching": standing.best, **standing.peers},
+    }  # fmt: skip
+    if not _worse(standing.ours, number, bound):
+        return passed(check, str(standing), **data)
+    return failed(
+        check, "much worse than PyMatching",
+        f"{standing}; more than {bound:g} times as often as {name} (chance of this for one that is not: below "
+        f"{FALSE_ALARM_PROB:.0e})",
+        "look at the single errors that it decodes wrongly, and at what it was made for: its error model, its weights, "
+        "the order of its detectors", **data,
+    )  # fmt: skip
+
+
+def _num_wrong(flips: Bits, shots: Shots) -> int:
+    return int((flips != shots.observables).any(axis=1).sum())
 
 
 def _worse(ours: int, theirs: int, bound: float) -> bool:
@@ -162,132 +197,3 @@ def _worse(ours: int, theirs: int, bound: float) -> bool:
     Biometrika 31, 313 (1940)). Both decode the same shots, which only makes the ratio's spread smaller.
     """
     return ours > bound * theirs and bool(binom.sf(ours - 1, ours + theirs, bound / (1 + bound)) <= FALSE_ALARM_PROB)
-
-
-def _greedy(problem: DecodingProblem, events: Bits) -> Bits | None:
-    try:
-        pairs = greedy_pairs(problem.graph, edge_observables(problem.graph))
-    except ErrorModelError:
-        return None
-    return decode_greedily(pairs, problem.graph.defects(events))
-
-
-def _without_layers(problem: DecodingProblem, events: Bits) -> Bits:
-    """The best flips for one that knows of each stabilizer only the parity of its events: PyMatching on one layer."""
-    graph, layout = problem.graph, problem.layout
-    place = {int(index): i for i, index in enumerate(graph.layer_select)}
-    bits = [place[int(layout.detector_bit[detector])] for detector in graph.vertex_detector]
-    edges: dict[tuple[int, int, int], float] = {}
-    for u, v, flips, prob in zip(
-        graph.edge_u, graph.edge_v, graph.edge_observables, graph.edge_probability, strict=True
-    ):
-        first, second = bits[u], -1 if v == BOUNDARY else bits[v]
-        if first != second:
-            key = (min(first, second), max(first, second), int(flips))
-            edges[key] = combine_probabilities(edges.get(key, 0.0), float(prob))
-    likeliest: dict[tuple[int, int], tuple[float, int]] = {}
-    for (first, second, flips), prob in edges.items():
-        likeliest[first, second] = max(likeliest.get((first, second), (0.0, 0)), (prob, flips))
-    matching = pymatching.Matching()
-    matching.ensure_num_fault_ids(graph.num_observables)
-    for (first, second), (prob, flips) in likeliest.items():
-        ids = {k for k in range(graph.num_observables) if flips >> k & 1}
-        weight = float(np.log((1 - prob) / prob))
-        if first == -1:
-            matching.add_boundary_edge(second, fault_ids=ids, weight=weight)
-        else:
-            matching.add_edge(first, second, fault_ids=ids, weight=weight)
-    layers = layout.events_by_layer(events.astype(bool))[:, :, graph.layer_select]
-    return np.asarray(matching.decode_batch(np.bitwise_xor.reduce(layers, axis=1).astype(np.uint8)), dtype=np.uint8)
-
-
-@dataclass(frozen=True)
-class _Skill:
-    """How much of what PyMatching knows beyond a constant answer a decoder knows, too: 1 all of it, 0 nothing.
-
-    low, high: limits that are missed with FALSE_ALARM_PROB (Clopper and Pearson, Biometrika 26, 404 (1934)).
-    """
-
-    agreement: float
-    mean: float
-    low: float
-    high: float
-    is_constant: bool
-
-
-def _skill(flips: Bits, reference: Bits) -> _Skill:
-    right = (flips == reference).all(axis=1)
-    constant = max(np.unique(reference, axis=0, return_counts=True)[1]) / len(reference)
-    interval = binomtest(int(right.sum()), len(right)).proportion_ci(1 - 2 * FALSE_ALARM_PROB)
-    is_constant = bool((flips == flips[0]).all())
-    mean, low, high = (
-        float((share - constant) / max(1 - constant, 1e-9)) for share in (right.mean(), interval.low, interval.high)
-    )
-    return _Skill(float(right.mean()), mean, low, 0.0 if is_constant else high, is_constant)
-
-
-def many_events(patient: Patient, shots: Shots, remembers: bool, sees_layers: bool) -> Finding:
-    """Whether it decodes shots of many events as it does those of few, beside what a modest decoder does with them.
-
-    Args:
-        patient: under examination.
-        shots: see `crowded`.
-        remembers: whether its answers depend on other shots; then shots of many events spoil one another.
-        sees_layers: see `good_enough`.
-    """
-    check = "decodes many events as well as few"
-    if remembers:
-        return skipped(check, "its answers depend on other shots, too")
-    flips, counts = patient.decode(shots.events), _num_events(patient, shots.events)
-    modest = _greedy(patient.problem, shots.events) if sees_layers else None
-    if modest is None:
-        modest = _without_layers(patient.problem, shots.events)
-    skills: dict[str, _Skill] = {}
-    beside: dict[str, float] = {}  # what the modest decoder has
-    for least, most in BUCKETS:
-        chosen = (counts >= least) & (counts <= most)
-        if chosen.sum() >= BUCKET_SHOTS // 4:
-            name = f"{least} to {most}" if most < BUCKETS[-1][1] else f"{least} and more"
-            skills[name] = _skill(flips[chosen], shots.reference[chosen])
-            beside[name] = _skill(modest[chosen], shots.reference[chosen]).mean
-    agree = ", ".join(f"{name} events {skill.agreement:.0%}" for name, skill in skills.items())
-    names = list(skills)
-    if not names or skills[names[0]].low < SKILL_OF_FEW:
-        return skipped(check, f"agreement with PyMatching: {agree or 'too few shots'}: nothing to compare with")
-    for index, name in enumerate(names[1:], 1):
-        before = names[index - 1]
-        falls_at_once = skills[before].mean >= SKILL_BEFORE * beside[before]
-        if falls_at_once and all(
-            skills[later].high < min(SKILL_OF_MANY, SKILL_OF_MODEST * beside[later]) for later in names[index:]
-        ):
-            least_events = name.partition(" ")[0]
-            return failed(
-                check, "right only for few events",
-                f"agreement with PyMatching: {agree}; from {least_events} events on no better than a constant one"
-                + (" (always the same)" if skills[name].is_constant else ""),
-                "look for a queue, a list or a counter that is too small, or a walk that ends too early",
-                least_events=int(least_events),
-            )  # fmt: skip
-    return passed(check, f"agreement with PyMatching: {agree}")
-
-
-def crowded(patient: Patient, seed: int) -> Shots:
-    """Shots with few events and with many: some of the error model, and several of them in one; by their events."""
-    events, observables = [], []
-    for copies in CROWD_COPIES:
-        samples = [patient.raw_sample(CROWD_SHOTS, seed + 100 * copies + copy) for copy in range(copies)]
-        events.append(np.bitwise_xor.reduce([each for each, _ in samples], axis=0))
-        observables.append(np.bitwise_xor.reduce([each for _, each in samples], axis=0))
-    singles = patient.single_errors()
-    all_events = np.concatenate([*events, singles])
-    all_observables = np.concatenate([*observables, patient.best(singles)])
-    counts = _num_events(patient, all_events)
-    picked = np.concatenate(
-        [np.flatnonzero((counts >= least) & (counts <= most))[:BUCKET_SHOTS] for least, most in BUCKETS]
-    )
-    return patient.known(all_events[picked], all_observables[picked])
-
-
-def _num_events(patient: Patient, events: Bits) -> NDArray[np.int64]:
-    """Events of each shot that the decoder looks at."""
-    return np.asarray(patient.problem.graph.defects(events).sum(axis=1, dtype=np.int64))

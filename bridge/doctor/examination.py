@@ -8,16 +8,17 @@ from typing import Any
 from bridge.doctor.accuracy_checks import (
     annihilates_the_syndrome,
     answers_vary,
-    crowded,
     good_enough,
     helps,
-    many_events,
+    stand,
 )
-from bridge.doctor.explanation import right_way_round
+from bridge.doctor.crowd_checks import crowded, many_events
+from bridge.doctor.explanation import explain_constant, right_way_round
 from bridge.doctor.findings import Diagnosis, Finding, failed, passed, skipped
-from bridge.doctor.heed_checks import heeds, single_errors, try_single_errors
+from bridge.doctor.heed_checks import heeds, knows_errors, single_errors, try_single_errors
 from bridge.doctor.lint_checks import about_loops, own_warnings
 from bridge.doctor.memory_checks import OWN_SHOT_ALONE, goes_on, long_run, own_shot_alone
+from bridge.doctor.modest import Company
 from bridge.doctor.patient import Patient, Shots, UnansweredError
 from bridge.doctor.power_on_checks import initial_values, no_unknown_values
 from bridge.doctor.stream_checks import (
@@ -41,9 +42,11 @@ OF_ANSWERS_THAT_VARY = (
     "bits, rounds and answers in the right order",
     "single errors are decoded",
     "every detector is heeded",
+    "every error is known",
     "decodes many events as well as few",
     "as good as modest decoders are",
 )
+MOST_ACCURACY_SHOTS = 65_536
 MAX_LOSSES = 3
 """Checks in which the simulation ended, before the examination does."""
 Progress = Callable[[str], None]
@@ -55,6 +58,7 @@ class Examination:
 
     shots: of the long run; a decoder that drops one shot in a thousand at random passes 8,192 with a chance of 3e-4.
     endurance_shots: of the longest run, which is shorter where its simulation would take more than endurance_s.
+    accuracy_s: wall clock for the shots of which the logical errors are counted; at least `shots`.
     run_limit_s, call_limit_s: wall clock of one run, and of anything else that the simulation is asked.
     """
 
@@ -63,6 +67,7 @@ class Examination:
     paced_shots: int = 4096
     endurance_shots: int = TAGS + 1024
     endurance_s: float = 20.0
+    accuracy_s: float = 5.0
     seed: int = 1
     deadline_ns: float | None = None
     run_limit_s: float = 300.0
@@ -178,27 +183,60 @@ def _look_at_corrections(
 
     def corrections() -> list[Finding]:
         flips = patient.flips(first.answers)
+        bits = first.answers.corrections(patient.dialect.correction_bits)
         vary = answers_vary(flips, shots.reference)
         if vary.state == "fail" and (flips == flips[0]).all():
-            why = "not judged: all answers are the same"
-            return [vary, helps(flips, shots), *(skipped(check, why) for check in OF_ANSWERS_THAT_VARY)]
-        bits = first.answers.corrections(patient.dialect.correction_bits)
+            chart.num_decisions += 2
+            order = explain_constant(patient, some, session)
+            follows = annihilates_the_syndrome(patient, bits, shots) if (bits != bits[0]).any() else None
+            return _about_a_constant(vary, order, follows, helps(flips, shots))
         singles, heeded = try_single_errors(patient), heeds(patient, settings.seed)
+        company = Company(patient.problem.graph, singles.reference)
         remembers = chart.failed(OWN_SHOT_ALONE)
-        chart.num_decisions += 4 + flips.shape[1]
+        chart.num_decisions += 6 + flips.shape[1]
+        order = right_way_round(patient, some, session, singles, heeded, remembers)
+        explained = remembers or any(each.state == "fail" for each in (order, heeded.finding))
+        many = many_events(
+            patient, of_all_sorts, company, singles.wrong, remembers, heeded.sees_layers, explained
+        )  # fmt: skip
+        explained = explained or many.state == "fail"
+        why_not = "what is wrong with it is told elsewhere" if explained else None
+        if not heeded.sees_layers:
+            why_not = "it knows the final syndrome alone"
+        affordable = min(MOST_ACCURACY_SHOTS, int(settings.accuracy_s / max(patient.shot_s, 1e-7)))
+        fresh = patient.sample(max(len(shots), affordable), settings.seed + 7)
+        standing = stand(
+            patient, patient.decode(fresh.events), fresh, company, singles.wrong, heeded.sees_layers
+        )  # fmt: skip
         return [
             vary,
             annihilates_the_syndrome(patient, bits, shots),
-            right_way_round(patient, some, session, singles, heeded, remembers),
-            single_errors(patient, singles),
+            order,
+            single_errors(patient, singles, company, standing.excels, explained or not heeded.sees_layers),
             heeded.finding,
             heeded.layers,
-            many_events(patient, of_all_sorts, remembers, heeded.sees_layers),
+            knows_errors(patient, company, standing.is_last, why_not, settings.seed),
+            many,
             helps(flips, shots),
-            good_enough(patient, flips, shots, heeded.sees_layers),
-        ]
+            good_enough(standing),
+        ]  # fmt: skip
 
     chart.see("corrections", corrections)
+
+
+def _about_a_constant(vary: Finding, order: Finding, follows: Finding | None, helped: Finding) -> list[Finding]:
+    """What can be said of flips that are all the same: that an order of the input makes them so, or nothing more.
+
+    follows: whether the corrections follow the syndrome, where these are not all the same.
+    """
+    if order.state == "fail":
+        why, found = "not judged: all answers are the same, and the order of the input explains it", [order]
+    else:
+        why, found = "not judged: all answers are the same", [vary, helped]
+    if follows is not None:
+        found.append(follows)
+    done = {finding.check for finding in found}
+    return [*found, *(skipped(check, why) for check in (vary.check, *OF_ANSWERS_THAT_VARY) if check not in done)]
 
 
 def _look_further(chart: "_Chart", longer: LongerMemory | None, settings: Examination) -> None:
@@ -227,8 +265,9 @@ def _look_further(chart: "_Chart", longer: LongerMemory | None, settings: Examin
                 return _renamed(answered, check, f"of {rounds} rounds")
             flips = patient.flips(answers)
             chart.num_decisions += 2
-            heeded = heeds(patient, settings.seed)
-            judged = good_enough(patient, flips, shots, heeded.sees_layers)
+            heeded, singles = heeds(patient, settings.seed), try_single_errors(patient)
+            company = Company(patient.problem.graph, singles.reference)
+            judged = good_enough(stand(patient, flips, shots, company, singles.wrong, heeded.sees_layers))
             for finding in (helps(flips, shots), heeded.finding, judged):
                 if finding.state != "pass":
                     return _renamed(finding, check, f"of {rounds} rounds")

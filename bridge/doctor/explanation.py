@@ -10,10 +10,11 @@ from scipy.stats import binomtest
 
 from bridge.doctor.findings import FALSE_ALARM_PROB, Finding, failed, passed, skipped
 from bridge.doctor.heed_checks import Heeded, SingleErrors
-from bridge.doctor.hypotheses import Hypothesis, exchanges, input_hypotheses, output_hypotheses
+from bridge.doctor.hypotheses import Hypothesis, exchanges, input_hypotheses, inversions, output_hypotheses
 from bridge.doctor.patient import Patient, Shots
 from qds1.shots import Bits
 
+CHECK = "bits, rounds and answers in the right order"
 MIN_GAIN = 0.01
 """Agreement that another order must win before it counts as the better one."""
 TIE = 0.003
@@ -52,36 +53,68 @@ def right_way_round(
         heeded: what it heeds; what it does not explains much by itself.
         remembers: whether its answers depend on other shots; then an order of the input explains nothing.
     """
-    check = "bits, rounds and answers in the right order"
     if not len(shots):
-        return skipped(check, "no shot has an event")
+        return skipped(CHECK, "no shot has an event")
     words = patient.words(shots.events)
-    flips = patient.decode(shots.events)
-    right = (flips == shots.reference).all(axis=1)
-    agreement = f"{right.mean():.1%} of {len(shots)} shots with events agree with PyMatching"
+    right = (patient.decode(shots.events) == shots.reference).all(axis=1)
     tried = output_hypotheses(shots, words, patient.problem.graph.vertex_detector.tolist())
-    tried += [] if remembers else input_hypotheses(patient, shots, session, heeded)
+    tried += [] if remembers else input_hypotheses(patient, shots, session, keeps_layers=heeded.keeps_layers)
     count = len(tried)
     if not remembers and (right.mean() < GOOD_AGREEMENT or singles.wrong):
-        affordable = int(EXCHANGES_S / max(FIRST_SHOTS * patient.shot_s, 1e-6))
-        some = exchanges(patient, shots, singles)[:affordable]
-        count += len(some)
-        tried += _promising(patient, some)
+        count += _try_some(patient, shots, singles, tried)
+    return _verdict(patient, shots, right, tried, count, heeded.deaf)
+
+
+def explain_constant(patient: Patient, shots: Shots, session: Mapping[str, Any]) -> Finding:
+    """Whether there is an order of the input with which answers that are all the same become right ones.
+
+    Bytes that are swapped, or a payload that is read from its other end, bring no event to a decoder at all.
+    """
+    if not len(shots):
+        return skipped(CHECK, "no shot has an event")
+    right = (patient.decode(shots.events) == shots.reference).all(axis=1)
+    tried = input_hypotheses(patient, shots, session, keeps_layers=True)
+    tried += inversions(patient, shots)
+    return _verdict(patient, shots, right, tried, len(tried), ())
+
+
+def _try_some(patient: Patient, shots: Shots, singles: SingleErrors, tried: list[Hypothesis]) -> int:
+    """Add the best of what there is much of, exchanges and inversions; returns how many were tried."""
+    affordable = int(EXCHANGES_S / max(FIRST_SHOTS * patient.shot_s, 1e-6))
+    some = [*inversions(patient, shots), *exchanges(patient, shots, singles)][:affordable]
+    tried += _promising(patient, some)
+    return len(some)
+
+
+def _verdict(
+    patient: Patient, shots: Shots, right: NDArray[np.bool_], tried: list[Hypothesis], count: int, deaf: tuple[int, ...]
+) -> Finding:
+    """The best of what was tried.
+
+    Args:
+        patient: under examination.
+        shots: with events.
+        right: which of them it answers as PyMatching does.
+        tried: hypotheses; the simpler ones come first.
+        count: how many there were before the best of them were chosen.
+        deaf: detectors that it does not heed.
+    """
+    agreement = f"{right.mean():.1%} of {len(shots)} shots with events agree with PyMatching"
     results = [result for each in tried if (result := _compare(patient, each, right, shots, count)) is not None]
     if not results:
-        return passed(check, f"{agreement}; none of {count} other orders fits better")
+        return passed(CHECK, f"{agreement}; none of {count} other orders fits better")
     top = max(result.agreement for result in results)
-    best = next(result for result in results if result.agreement > top - TIE)  # the simpler ones come first
-    unheard = ~shots.events[:, list(heeded.deaf)].any(axis=1)
-    if heeded.deaf and unheard.any() and right[unheard].mean() >= best.agreement:
+    best = next(result for result in results if result.agreement > top - TIE)
+    unheard = ~shots.events[:, list(deaf)].any(axis=1)
+    if deaf and unheard.any() and right[unheard].mean() >= best.agreement:
         return passed(
-            check, f"{agreement}, and {right[unheard].mean():.1%} of those without events that it does not heed; none "
+            CHECK, f"{agreement}, and {right[unheard].mean():.1%} of those without events that it does not heed; none "
             f"of {count} other orders fits better",
         )  # fmt: skip
     others = [other.hypothesis.diagnosis for other in results if other is not best and other.agreement > top - MIN_GAIN]
     also = f"; as good: {', '.join(others)}" if others else ""
     return failed(
-        check, best.hypothesis.diagnosis,
+        CHECK, best.hypothesis.diagnosis,
         f"the best explanation of {count} tried: as it is, {best.before:.1%} of {len(best.hypothesis.shots)} shots "
         f"agree with PyMatching (a constant answer: {best.constant:.1%}); taken so, {best.agreement:.1%}{also}",
         best.hypothesis.remedy, agreement=best.before, agreement_so=best.agreement, constant=best.constant,

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.doctor.findings import Finding, failed, passed, skipped, warned
+from bridge.doctor.modest import Company, ambiguous_errors, telling_syndromes
 from bridge.doctor.patient import Patient
+from hdl.compile.graph import BOUNDARY
 from qds1.shots import Bits
 
 Vertices = NDArray[np.intp]
@@ -18,6 +20,10 @@ MIN_TOLD = 3
 SURE_SHOTS, SURELY_TOLD = 2000, 20
 """The same in the second look, which a decoder that tells the detector apart now and then passes."""
 LISTED = 8
+AS_IF_UNKNOWN, LEAST_UNKNOWN = 0.85, 2
+"""Share of an error's telling syndromes that are answered as if it was not known, and errors of which that is so."""
+KNOWS_S = 10.0
+"""Wall clock for finding such syndromes; of a large graph some errors are tried."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,20 @@ def try_single_errors(patient: Patient) -> SingleErrors:
     return SingleErrors(events, patient.best(events), patient.decode(events), tuple(names))
 
 
-def single_errors(patient: Patient, found: SingleErrors) -> Finding:
-    """Whether single errors are decoded as PyMatching does; those that are not, with their detectors."""
+def single_errors(patient: Patient, found: SingleErrors, company: Company, excels: bool, explained: bool) -> Finding:
+    """Whether single errors are decoded as PyMatching does; those that are not, with their detectors.
+
+    A code of distance 3 or more corrects any single error, whatever the weights. A decoder that has some wrong is ill
+    but where a modest decoder leaves out the same ones, where other errors set off the same detectors, or where all in
+    all it is as good as the best of the modest decoders: it may know better how likely each error is.
+
+    Args:
+        patient: under examination.
+        found: its answers.
+        company: modest decoders.
+        excels: whether it is as good as the best of them.
+        explained: whether something else that was found makes them wrong.
+    """
     check = "single errors are decoded"
     count, wrong = len(found.events), found.wrong
     total = f"{count - len(wrong)} of {count} single errors decoded as PyMatching does"
@@ -59,12 +77,75 @@ def single_errors(patient: Patient, found: SingleErrors) -> Finding:
     touched = found.events[wrong].sum(axis=0, dtype=np.int64)
     often = np.argsort(-touched, kind="stable")[:2]
     most = " and ".join(f"{patient.name_of(int(d))} in {touched[d]}" for d in often if touched[d] > 1)
+    evidence = f"{total}; wrong are those that set off detectors {listed}" + (f"; most often {most}" if most else "")
+    names = [found.names[index] for index in wrong]
+    sure = frozenset(wrong) - ambiguous_errors(patient.problem.graph)
+    alike = company.excuses(sure) if sure else None
+    if sure and alike is None and company.decoders and not excels and not explained:
+        return failed(
+            check, "single errors decoded wrongly", f"{evidence}; no modest decoder leaves out just these",
+            "each of them alone tells what it is: look for what these have in common, an edge or a row that is missing",
+            wrong=names,
+        )  # fmt: skip
+    also = f"; so does {alike}" if alike is not None else ""
     return warned(
-        check, "single errors decoded wrongly",
-        f"{total}; wrong are those that set off detectors {listed}" + (f"; most often {most}" if most else ""),
+        check, "single errors decoded wrongly", f"{evidence}{also}",
         "a decoder of modest accuracy may; one that is meant to correct every single error has these wrong",
-        wrong=[found.names[index] for index in wrong],
+        wrong=names,
     )  # fmt: skip
+
+
+def knows_errors(patient: Patient, company: Company, is_last: bool, why_not: str | None, seed: int) -> Finding:
+    """Whether it answers as if it knew each error of the graph.
+
+    Sent are syndromes of two or three errors that every modest decoder answers in one way when it knows the first of
+    them, and in another when it does not. Weights that are off can do the same: it is a warning but for a decoder that
+    is worse than all the modest ones.
+
+    Args:
+        patient: under examination.
+        company: modest decoders.
+        is_last: whether it is worse than each of them.
+        why_not: a reason not to look; None for none.
+        seed: of the syndromes.
+    """
+    check = "every error is known"
+    graph = patient.problem.graph
+    if why_not is not None or not company.decoders:
+        return skipped(check, why_not or "there is nothing to compare with")
+    telling = telling_syndromes(graph, seed, KNOWS_S)
+    if not telling:
+        return skipped(check, "no syndrome tells")
+    events = patient.nothing(sum(len(each.defects) for each in telling))
+    events[:, graph.vertex_detector] = np.concatenate([each.defects for each in telling])
+    right = (patient.decode(events) == np.concatenate([each.flips for each in telling])).all(axis=1)
+    ends = np.cumsum([len(each.defects) for each in telling])
+    unknown = [
+        each for each, is_right in zip(telling, np.split(right, ends[:-1]), strict=True)
+        if is_right.mean() <= 1 - AS_IF_UNKNOWN
+    ]  # fmt: skip
+    tried = f"{len(events)} syndromes that tell of {len(telling)} errors whether they are known"
+    if len(unknown) < LEAST_UNKNOWN:
+        return passed(check, tried)
+    named = ", ".join(_error_in_words(patient, each.edge) for each in unknown[:LISTED])
+    evidence = f"of {tried}, {len(unknown)} are answered as if they were not: {named}"
+    remedy = "look for pairs that are not matched, rows that are left out of a list, weights that are far off"
+    errors = [_error_in_words(patient, each.edge) for each in unknown]
+    if is_last:
+        evidence += "; and it is worse than each of the modest decoders"
+        return failed(check, "does not know errors of its graph", evidence, remedy, errors=errors)
+    return warned(check, "answers as if it did not know some errors", evidence, remedy, errors=errors)
+
+
+def _error_in_words(patient: Patient, edge: int) -> str:
+    graph = patient.problem.graph
+    u, v = int(graph.edge_u[edge]), int(graph.edge_v[edge])
+    first = int(graph.vertex_detector[u])
+    if v == BOUNDARY:
+        return f"detector {first} and the boundary"
+    bits = graph.layout.detector_bit[graph.vertex_detector]
+    measurement = f" (a measurement of stabilizer {bits[u]})" if bits[u] == bits[v] else ""
+    return f"detectors {first} and {int(graph.vertex_detector[v])}{measurement}"
 
 
 @dataclass(frozen=True)
@@ -83,6 +164,11 @@ class Heeded:
     deaf_layers: tuple[int, ...]
     layers: Finding
     sees_layers: bool
+
+    @property
+    def keeps_layers(self) -> bool:
+        """Whether what it does not heed, if anything, is whole layers."""
+        return bool(not self.deaf or self.deaf_layers)
 
 
 def heeds(patient: Patient, seed: int) -> Heeded:

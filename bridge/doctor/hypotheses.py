@@ -4,7 +4,7 @@ A decoder that reads bit i as bit n-1-i decodes perfectly what is sent to it rev
 answers agree with PyMatching's, under the others they do not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.doctor.heed_checks import Heeded, SingleErrors
+from bridge.doctor.heed_checks import SingleErrors
 from bridge.doctor.patient import Patient, Shots
 from qds1 import encode_shots
 from qds1.shots import Bits, Words
@@ -49,13 +49,25 @@ BITS_OF_FLIPS = "bit k of the flips is observable k"
 EXCHANGE = "compare the order of the bits where the two go in"
 MAX_EXCHANGES = 300
 """Of one kind; pairs of detectors that most single errors speak for come first."""
+INVERSION = (
+    "a bit is 1 where an outcome differs from the round before (or is 1 itself, in a payload), not where it is the same"
+)
 ROUND_ORDER = "layer 0 is the first round against all zeros, the last layer is rebuilt from MEAS_DATA"
 
 
-def input_hypotheses(patient: Patient, shots: Shots, session: Mapping[str, Any], heeded: Heeded) -> list[Hypothesis]:
-    """Everything that is tried by sending shots otherwise. heeded: what the decoder heeds as it is."""
+def input_hypotheses(
+    patient: Patient, shots: Shots, session: Mapping[str, Any], *, keeps_layers: bool
+) -> list[Hypothesis]:
+    """Everything that is tried by sending shots in another order.
+
+    Args:
+        patient: under examination.
+        shots: with events.
+        session: with the places of the stabilizers.
+        keeps_layers: False for a decoder that does not heed single detectors: what is early or late loses layers.
+    """
     return [
-        *_rounds(patient, shots, heeded),
+        *_rounds(patient, shots, keeps_layers),
         *_core_orders(patient, shots, session),
         *(_payload_orders(patient, shots) if patient.dialect.speaks_qds1 else []),
     ]
@@ -69,18 +81,31 @@ def _from_layers(patient: Patient, layers: Bits) -> Words:
     return patient.dialect.encode(*patient.crafter.outcomes_of_layers(layers))
 
 
-def _rounds(patient: Patient, shots: Shots, heeded: Heeded) -> list[Hypothesis]:
-    """Rounds early, late, reversed; what is early or late loses a layer whole, not single detectors."""
+def _rounds(patient: Patient, shots: Shots, keeps_layers: bool) -> list[Hypothesis]:
+    """Rounds reversed, rotated, two of them exchanged, early, late; of the last two, one layer is lost whole."""
     layers = _layers(patient, shots)
+    count = layers.shape[1]
+
+    def order_of_layers(name: str, sent: Bits) -> Hypothesis:
+        return Hypothesis(name, ROUND_ORDER, shots, _from_layers(patient, sent))
+
+    found = [order_of_layers("rounds in reversed order", layers[:, ::-1])]
+    pairs = list(combinations(range(count), 2)) if count > 2 else []
+    for first, second in pairs[:MAX_EXCHANGES]:
+        moved = layers.copy()
+        moved[:, [first, second]] = layers[:, [second, first]]
+        found.append(order_of_layers(f"layers {first} and {second} exchanged", moved))
+    for by in range(1, count) if count > 2 else ():
+        name = f"layers rotated by {by}: it takes layer 0 for layer {by}"
+        found.append(order_of_layers(name, np.roll(layers, -by, axis=1)))
+    if not keeps_layers:
+        return found
     starts_empty, ends_empty = ~layers[:, 0].any(axis=1), ~layers[:, -1].any(axis=1)
     nothing = np.zeros_like(layers[:, :1])
     late = np.concatenate([layers[:, 1:], nothing], axis=1)[starts_empty]
     early = np.concatenate([nothing, layers[:, :-1]], axis=1)[ends_empty]
-    reversed_rounds = Hypothesis("rounds in reversed order", ROUND_ORDER, shots, _from_layers(patient, layers[:, ::-1]))
-    if heeded.deaf and not heeded.deaf_layers:
-        return [reversed_rounds]
     return [
-        reversed_rounds,
+        *found,
         Hypothesis(
             "off by one round: it sees each round one too late", ROUND_ORDER,
             shots.where(starts_empty), _from_layers(patient, late),
@@ -90,6 +115,51 @@ def _rounds(patient: Patient, shots: Shots, heeded: Heeded) -> list[Hypothesis]:
             shots.where(ends_empty), _from_layers(patient, early),
         ),
     ]  # fmt: skip
+
+
+def inversions(patient: Patient, shots: Shots) -> list[Hypothesis]:
+    """Events or outcomes inverted: all, those of a stabilizer, of a layer, of a detector; bits of the payloads."""
+    graph = patient.problem.graph
+    detectors = graph.vertex_detector
+    bits, layers = graph.layout.detector_bit[detectors], graph.vertex_layer
+    groups = {"all events inverted": detectors}
+    groups |= {f"events of stabilizer {bit} inverted in all layers": detectors[bits == bit] for bit in np.unique(bits)}
+    if patient.tells_layers:
+        groups |= {f"events of layer {layer} inverted": detectors[layers == layer] for layer in np.unique(layers)}
+        groups |= {
+            f"detector {detector} inverted": detectors[[v]] for v, detector in enumerate(detectors[:MAX_EXCHANGES])
+        }
+    found = []
+    for name, chosen in groups.items():
+        events = shots.events.copy()
+        events[:, chosen] ^= 1
+        found.append(Hypothesis(name, INVERSION, shots, patient.words(events)))
+    return found + (_payload_inversions(patient, shots) if patient.dialect.speaks_qds1 else [])
+
+
+def _outcomes(patient: Patient, shots: Shots) -> dict[str, Bits]:
+    """What the bits of each payload are, shots first."""
+    syndromes, data = patient.crafter.outcomes(shots.events)
+    return {"SYNDROME": syndromes, "MEAS_DATA": data}
+
+
+def _encoded(outcomes: Mapping[str, Bits]) -> Words:
+    return encode_shots(outcomes["SYNDROME"], outcomes["MEAS_DATA"])
+
+
+def _payload_inversions(patient: Patient, shots: Shots) -> list[Hypothesis]:
+    """All bits and single bits of SYNDROME and MEAS_DATA inverted: outcomes, not events."""
+    outcomes = _outcomes(patient, shots)
+    both = _encoded({name: _inverted(each) for name, each in outcomes.items()})
+    found = [Hypothesis("all outcomes inverted", INVERSION, shots, both)]
+    for payload, sent in outcomes.items():
+        single = [[bit] for bit in range(min(MAX_EXCHANGES, sent.shape[-1]))]
+        for chosen in (list(range(sent.shape[-1])), *(single if sent.shape[-1] > 1 else [])):
+            inverted = sent.copy()
+            inverted[..., chosen] ^= 1
+            name = f"all bits of {payload} inverted" if len(chosen) > 1 else f"bit {chosen[0]} of {payload} inverted"
+            found.append(Hypothesis(name, INVERSION, shots, _encoded({**outcomes, payload: inverted})))
+    return found
 
 
 def _core_orders(patient: Patient, shots: Shots, session: Mapping[str, Any]) -> list[Hypothesis]:
@@ -164,9 +234,20 @@ def exchanges(patient: Patient, shots: Shots, singles: SingleErrors) -> list[Hyp
         moved[:, :, [first, second]] = layers[:, :, [second, first]]
         name = f"stabilizers {first} and {second} exchanged in all layers"
         found.append(Hypothesis(name, EXCHANGE, shots, _from_layers(patient, moved)))
+    for three in _rotations(select.tolist()):
+        moved = layers.copy()
+        moved[:, :, list(three)] = layers[:, :, list(np.roll(three, -1))]
+        name = f"stabilizers {three[0]}, {three[1]} and {three[2]} rotated in all layers"
+        found.append(Hypothesis(name, EXCHANGE, shots, _from_layers(patient, moved)))
     if patient.dialect.speaks_qds1:
         found += _payload_exchanges(patient, shots)
     return found
+
+
+def _rotations(things: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Three of them in a circle, both ways round: the first is taken for the second, that for the third."""
+    threes = combinations(things, 3)
+    return [way for a, b, c in threes for way in ((a, b, c), (a, c, b))][:MAX_EXCHANGES]
 
 
 def _suspects(patient: Patient, singles: SingleErrors) -> list[tuple[int, int]]:
@@ -191,19 +272,17 @@ def _detectors_exchanged(patient: Patient, shots: Shots, first: int, second: int
 
 
 def _payload_exchanges(patient: Patient, shots: Shots) -> list[Hypothesis]:
-    """Two bits of SYNDROME, two bits of MEAS_DATA."""
-    syndromes, data = patient.crafter.outcomes(shots.events)
+    """Two bits of SYNDROME or of MEAS_DATA exchanged, three rotated."""
+    outcomes = _outcomes(patient, shots)
     found = []
-    for first, second in list(combinations(range(syndromes.shape[-1]), 2))[:MAX_EXCHANGES]:
-        moved = syndromes.copy()
-        moved[..., [first, second]] = syndromes[..., [second, first]]
-        name = f"bits {first} and {second} of SYNDROME exchanged"
-        found.append(Hypothesis(name, EXCHANGE, shots, encode_shots(moved, data)))
-    for first, second in list(combinations(range(data.shape[-1]), 2))[:MAX_EXCHANGES]:
-        moved = data.copy()
-        moved[..., [first, second]] = data[..., [second, first]]
-        name = f"bits {first} and {second} of MEAS_DATA exchanged"
-        found.append(Hypothesis(name, EXCHANGE, shots, encode_shots(syndromes, moved)))
+    for payload, sent in outcomes.items():
+        bits = range(sent.shape[-1])
+        for chosen in (*list(combinations(bits, 2))[:MAX_EXCHANGES], *_rotations(bits)):
+            moved = sent.copy()
+            moved[..., list(chosen)] = sent[..., list(np.roll(chosen, -1))]
+            what = " and ".join(map(str, chosen)) if len(chosen) == 2 else f"{chosen[0]}, {chosen[1]} and {chosen[2]}"
+            name = f"bits {what} of {payload} {'exchanged' if len(chosen) == 2 else 'rotated'}"
+            found.append(Hypothesis(name, EXCHANGE, shots, _encoded({**outcomes, payload: moved})))
     return found
 
 

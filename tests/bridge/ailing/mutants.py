@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import stim
 import yaml
 
 from bridge.decoders import find_decoder
 from bridge.doctor import Diagnosis, Examination, LongerMemory, examine
 from bridge.problem import DecodingProblem, decoding_problem
+from hdl.compile.decoder import compile_decoder
+from hdl.compile.graph import BOUNDARY, DecodingGraph
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
 from hdl.compile.skeleton import new_decoder
 from hdl.compile.unionfind_fabric import UnionFindOptions
@@ -21,7 +25,7 @@ from tests.bridge.ailing import HERE, ailing_bytes, ailing_decoder, ailing_skele
 NOISE = "uniform:0.005"
 SURFACE = MemoryChoice(noise=NOISE)
 REPETITION = MemoryChoice(code="repetition", noise=NOISE)
-BRIEF = Examination(shots=4096, order_shots=1000, paced_shots=2000, endurance_s=6.0, call_limit_s=15.0)
+BRIEF = Examination(shots=4096, order_shots=1000, paced_shots=2000, endurance_s=6.0, accuracy_s=1.5, call_limit_s=15.0)
 """Enough for all of the set; what takes tens of thousands of shots shows in the endurance run."""
 Memory = tuple[Mapping[str, Any], DecodingProblem]
 Patients = tuple[DecoderFolder, Memory]
@@ -350,6 +354,10 @@ class Ward:
             "skeleton core, repetition d=5": lambda: self._skeleton("core", REPETITION_5),
             "skeleton adapter": lambda: self._skeleton("adapter", SURFACE),
             "sees the final syndrome alone": lambda: self.patient(Mutant("skeleton core", BLIND, "", ())),
+            **{f"skeleton {style}, {told}": partial(self._skeleton, style, choice) for style, told, choice in MEMORIES},
+            **{f"skeleton core, {name}": partial(self._modest, change) for name, change in MODEST.items()},
+            "union-find without weights": partial(self._level_union_find, SURFACE),
+            "union-find without weights, repetition d=5": partial(self._level_union_find, REPETITION_5),
             **{name: partial(self._healthy_stream, name) for name in HEALTHY_STREAMS},
         }
 
@@ -402,6 +410,23 @@ class Ward:
         file.write_text(change(file.read_text()))
         return decoder, (session, problem)
 
+    def _modest(self, change: Callable[[DecodingGraph], DecodingGraph]) -> Patients:
+        """The skeleton with the list of pairs of another graph."""
+        decoder, memory = self._skeleton("core", SURFACE)
+        folder = self._folder / f"pairs{len(list(self._folder.glob('pairs*')))}"
+        other = new_decoder(memory[0], str(memory[1].error_model), change(memory[1].graph), folder)
+        for name in ("pair_pkg.sv", "pair_list.sv"):
+            decoder.file(name).write_text(other.file(name).read_text())
+        return decoder, memory
+
+    def _level_union_find(self, choice: MemoryChoice) -> Patients:
+        """Union-find that takes all edges to be equally likely."""
+        session, problem = posed(choice)
+        level = equally_likely(problem)
+        folder = self._folder / f"level{len(list(self._folder.glob('level*')))}"
+        compile_decoder(level, problem.layout, folder, core="union-find")
+        return DecoderFolder(folder), (session, problem)
+
     def _healthy_stream(self, name: str) -> Patients:
         _, problem = posed(REPETITION)
         folder = self._folder / f"healthy-{re.sub(r'[^a-z0-9]+', '-', name)}"
@@ -447,6 +472,63 @@ def two_observables() -> Memory:
 LONG_SURFACE = MemoryChoice(rounds=9, noise=NOISE)
 REPETITION_5 = MemoryChoice(code="repetition", distance=5, rounds=3, noise=NOISE)
 SURFACE_X = MemoryChoice(basis="X", noise=NOISE)
+
+
+SURFACE_4X = MemoryChoice(rounds=4, basis="X", noise="uniform:0.006")
+MEMORIES = (
+    ("core", "4 rounds in basis X", SURFACE_4X),
+    ("core", "4 rounds", MemoryChoice(rounds=4, noise=NOISE)),
+    ("core", "5 rounds", MemoryChoice(rounds=5, noise=NOISE)),
+    ("core", "6 rounds", MemoryChoice(rounds=6, noise=NOISE)),
+    ("stream", "4 rounds in basis X", SURFACE_4X),
+    ("adapter", "5 rounds, noise of a device", MemoryChoice(rounds=5)),
+)
+"""Other memories for which the skeletons are healthy: style, in words, memory."""
+
+
+def level(graph: DecodingGraph) -> DecodingGraph:
+    """All errors equally likely."""
+    return replace(graph, edge_probability=np.full(graph.num_edges, 0.01))
+
+
+def equally_likely(problem: DecodingProblem) -> stim.DetectorErrorModel:
+    """An error model with one error for each edge of the graph, all of one probability."""
+    graph, model = problem.graph, stim.DetectorErrorModel()
+    for instruction in problem.error_model.flattened():
+        if instruction.type == "detector":
+            model.append(instruction)
+    for u, v, flips in zip(graph.edge_u, graph.edge_v, graph.edge_observables.tolist(), strict=True):
+        ends = [graph.vertex_detector[end] for end in (u, v) if end != BOUNDARY]
+        targets = [stim.target_relative_detector_id(int(end)) for end in ends]
+        observables = [k for k in range(graph.num_observables) if flips >> k & 1]
+        targets += [stim.target_logical_observable_id(k) for k in observables]
+        model.append("error", 0.01, targets)
+    return model
+
+
+def straight(graph: DecodingGraph) -> DecodingGraph:
+    """Without the errors that join two stabilizers in different layers."""
+    bits, layers = graph.layout.detector_bit[graph.vertex_detector], graph.vertex_layer
+    u, v = graph.edge_u, np.where(graph.edge_v == BOUNDARY, graph.edge_u, graph.edge_v)
+    kept = (bits[u] == bits[v]) | (layers[u] == layers[v])
+    fields = ("edge_u", "edge_v", "edge_observables", "edge_probability")
+    return replace(graph, **{name: getattr(graph, name)[kept] for name in fields})
+
+
+def coarse(graph: DecodingGraph) -> DecodingGraph:
+    """Weights of three bits."""
+    step = graph.edge_weight.max() / 7
+    weights = np.maximum(1, np.round(graph.edge_weight / step)) * step
+    return replace(graph, edge_probability=1 / (1 + np.exp(weights)))
+
+
+MODEST: Mapping[str, Callable[[DecodingGraph], DecodingGraph]] = {
+    "no weights": level,
+    "no diagonal edges": straight,
+    "no weights, no diagonal edges": lambda graph: level(straight(graph)),
+    "weights of three bits": coarse,
+}
+"""Healthy decoders of modest accuracy: greedy matching on a graph that is not quite the right one."""
 
 
 def byte_order(problem: DecodingProblem) -> list[int]:
