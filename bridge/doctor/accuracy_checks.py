@@ -115,6 +115,7 @@ class Standing:
         ours, best: the decoder's and PyMatching's.
         peers: those of the modest decoders that it is measured by; it is measured by PyMatching where there are none.
         is_alone: whether the one peer sees no layers, either.
+        is_last: whether it is significantly worse than each of several peers (sign test).
     """
 
     num_shots: int
@@ -122,6 +123,7 @@ class Standing:
     best: int
     peers: Mapping[str, int]
     is_alone: bool = False
+    is_last: bool = False
 
     @property
     def excels(self) -> bool:
@@ -132,11 +134,6 @@ class Standing:
     def worst(self) -> tuple[str, int]:
         """The worst of its peers."""
         return max(self.peers.items(), key=lambda each: each[1], default=("PyMatching", self.best))
-
-    @property
-    def is_last(self) -> bool:
-        """Whether it is significantly worse than each of several peers."""
-        return bool(self.peers) and not self.is_alone and _worse(self.ours, self.worst[1], 1.0)
 
     def __str__(self) -> str:
         others = "".join(f", {name} {number}" for name, number in self.peers.items())
@@ -162,9 +159,12 @@ def stand(
     peers = {name: company.decoders[name] for name in company.of_its_kind(frozenset(wrong_errors))}
     if not sees_layers:
         peers = {"matching that sees no layers, either,": without_layers(patient.problem.graph)}
-    found = {name: _num_wrong(decode(defects), shots) for name, decode in peers.items()}
-    best = _num_wrong(shots.reference, shots)
-    return Standing(len(shots), _num_wrong(flips, shots), best, found, is_alone=not sees_layers)
+    answers = {name: decode(defects) for name, decode in peers.items()}
+    found = {name: _num_wrong(each, shots) for name, each in answers.items()}
+    return Standing(
+        len(shots), _num_wrong(flips, shots), _num_wrong(shots.reference, shots), found, is_alone=not sees_layers,
+        is_last=sees_layers and bool(peers) and all(_is_beaten(flips, each, shots) for each in answers.values()),
+    )  # fmt: skip
 
 
 def good_enough(standing: Standing) -> Finding:
@@ -184,6 +184,13 @@ def good_enough(standing: Standing) -> Finding:
         "look at the single errors that it decodes wrongly, and at what it was made for: its error model, its weights, "
         "the order of its detectors", **data,
     )  # fmt: skip
+
+
+def _is_beaten(flips: Bits, other: Bits, shots: Shots) -> bool:
+    """Whether the other one is right significantly more often, of the shots that only one of them has right."""
+    ours, theirs = ((each != shots.observables).any(axis=1) for each in (flips, other))
+    lost, won = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    return bool(lost > won and binomtest(lost, lost + won, alternative="greater").pvalue <= FALSE_ALARM_PROB)
 
 
 def _num_wrong(flips: Bits, shots: Shots) -> int:

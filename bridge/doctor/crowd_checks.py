@@ -25,6 +25,9 @@ SKILL_OF_MODEST, SKILL_BEFORE = 0.5, 0.8
 """Nor half of a modest decoder's, with which decoders that are well disagree as well; but nearly all of it with one
 event less: what falls slowly is a decoder of modest accuracy."""
 
+NEARLY_ALL = 0.98
+"""Agreement that is well, whatever a constant answer has."""
+
 
 @dataclass(frozen=True)
 class _Skill:
@@ -122,7 +125,7 @@ def _falls(flips: Bits, modest: Bits, reference: Bits, counts: NDArray[np.int64]
 
 
 def _gap(flips: Bits, modest: Sequence[Bits], reference: Bits, counts: NDArray[np.int64]) -> Finding | None:
-    """Numbers of events for which it is wrong, where with one event more or less it is as good as modest decoders."""
+    """Numbers of events for which it is wrong, where for all others it is as good as modest decoders."""
     skills: dict[int, _Skill] = {}
     beside: dict[int, float] = {}  # what the worst of the modest ones has
     for count in range(1, COUNTS + 1):
@@ -130,11 +133,13 @@ def _gap(flips: Bits, modest: Sequence[Bits], reference: Bits, counts: NDArray[n
         if chosen.sum() >= LEAST_SHOTS:
             skills[count] = _skill(flips[chosen], reference[chosen], FALSE_ALARM_PROB / COUNTS)
             beside[count] = min(_skill(each[chosen], reference[chosen]).mean for each in modest)
-    good = {count for count, skill in skills.items() if skill.mean >= SKILL_BEFORE * beside[count] > 0}
-    lost = [
-        count for count, skill in skills.items() if skill.is_lost(beside[count]) and {count - 1, count + 1} & good
+    judged = [count for count in skills if beside[count] > 0]
+    lost = [count for count in judged if skills[count].is_lost(beside[count])]
+    well = [
+        count for count in judged
+        if skills[count].mean >= SKILL_BEFORE * beside[count] or skills[count].agreement >= NEARLY_ALL
     ]  # fmt: skip
-    if not lost:
+    if not lost or set(lost) | set(well) != set(judged) or len(lost) >= len(well):
         return None
     agree = ", ".join(f"{count}: {skill.agreement:.0%}" for count, skill in skills.items())
     numbers = " and ".join(map(str, lost))

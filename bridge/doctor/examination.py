@@ -19,7 +19,9 @@ from bridge.doctor.heed_checks import heeds, knows_errors, single_errors, try_si
 from bridge.doctor.lint_checks import about_loops, own_warnings
 from bridge.doctor.memory_checks import OWN_SHOT_ALONE, goes_on, long_run, own_shot_alone
 from bridge.doctor.modest import Company
+from bridge.doctor.own_stream import other_polarity, valid_comes_first
 from bridge.doctor.patient import Patient, Shots, UnansweredError
+from bridge.doctor.pause_checks import pauses_change_nothing
 from bridge.doctor.power_on_checks import initial_values, no_unknown_values
 from bridge.doctor.stream_checks import (
     STALL_SHOTS,
@@ -131,10 +133,15 @@ def _look_at(chart: "_Chart", patient: Patient, session: Mapping[str, Any], sett
     if first is None or not first.answers.messages or first.answers.garbage:
         return chart.stop()
     chart.see("stream", lambda: timing_independence(patient, telling.first(STALL_SHOTS)))
+    chart.see("the decoder's own valid", lambda: [each for each in [valid_comes_first(patient, telling)] if each])
+    chart.see("pauses", lambda: pauses_change_nothing(patient, telling))
     chart.see("a reset leaves nothing behind", lambda: reset_forgets(patient, telling))
     chart.see("recovers after a fault", lambda: faults_are_survived(patient, telling))
     of_all_sorts = crowded(patient, settings.seed)
-    chart.see("initial values do not matter", lambda: initial_values(patient, of_all_sorts))
+    chart.see(
+        "initial values do not matter",
+        lambda: initial_values(patient, of_all_sorts, settings.endurance_shots, settings.endurance_s / 2),
+    )
     chart.see("no X in the output", lambda: no_unknown_values(patient, of_all_sorts))
     if first.num_shots < len(shots) or chart.ended:
         return chart.stop()
@@ -194,7 +201,7 @@ def _look_at_corrections(
         company = Company(patient.problem.graph, singles.reference)
         remembers = chart.failed(OWN_SHOT_ALONE)
         chart.num_decisions += 6 + flips.shape[1]
-        order = right_way_round(patient, some, session, singles, heeded, remembers)
+        order = right_way_round(patient, some, telling, session, singles, heeded, remembers)
         explained = remembers or any(each.state == "fail" for each in (order, heeded.finding))
         many = many_events(
             patient, of_all_sorts, company, singles.wrong, remembers, heeded.sees_layers, explained
@@ -361,11 +368,20 @@ class _Chart:
             patient.shot_s = (monotonic() - began) / len(shots)
             runs.append(Run(observation, answers, patient.shot_words))
             found = one_answer_a_shot(patient, observation, answers, len(shots))
-            loses = found.state == "fail" and answers.garbage is None and answers.messages
-            return fewer_in_flight(patient, shots, found) if loses else found
+            if found.state == "fail" and answers.garbage is None:
+                return self._looked_into(patient, shots, found, bool(answers.messages))
+            return found
 
         self.see(check, look)
         return runs[0] if runs else None
+
+    def _looked_into(self, patient: Patient, shots: Shots, found: Finding, answers: bool) -> Finding:
+        """What else can be said of a decoder that loses answers, or gives none."""
+        if not answers:
+            return other_polarity(patient, shots, found)
+        found = fewer_in_flight(patient, shots, found)
+        patient.in_flight = int(found.data.get("in_flight", 0))
+        return found
 
     def failed(self, check: str) -> bool:
         """Whether a check was done, and found an illness."""

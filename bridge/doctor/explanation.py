@@ -37,7 +37,7 @@ class _Result:
 
 
 def right_way_round(
-    patient: Patient, shots: Shots, session: Mapping[str, Any], singles: SingleErrors, heeded: Heeded,
+    patient: Patient, shots: Shots, many: Shots, session: Mapping[str, Any], singles: SingleErrors, heeded: Heeded,
     remembers: bool,
 ) -> Finding:  # fmt: skip
     """Whether another order of bits, rounds or answers makes significantly more sense.
@@ -48,6 +48,7 @@ def right_way_round(
     Args:
         patient: under examination.
         shots: with events.
+        many: more of them.
         session: with the places of the stabilizers.
         singles: its answers to single errors.
         heeded: what it heeds; what it does not explains much by itself.
@@ -58,7 +59,9 @@ def right_way_round(
     words = patient.words(shots.events)
     right = (patient.decode(shots.events) == shots.reference).all(axis=1)
     tried = output_hypotheses(shots, words, patient.problem.graph.vertex_detector.tolist())
-    tried += [] if remembers else input_hypotheses(patient, shots, session, keeps_layers=heeded.keeps_layers)
+    tried += [] if remembers else input_hypotheses(
+        patient, shots, many, session, keeps_layers=heeded.keeps_layers
+    )  # fmt: skip
     count = len(tried)
     if not remembers and (right.mean() < GOOD_AGREEMENT or singles.wrong):
         count += _try_some(patient, shots, singles, tried)
@@ -73,7 +76,7 @@ def explain_constant(patient: Patient, shots: Shots, session: Mapping[str, Any])
     if not len(shots):
         return skipped(CHECK, "no shot has an event")
     right = (patient.decode(shots.events) == shots.reference).all(axis=1)
-    tried = input_hypotheses(patient, shots, session, keeps_layers=True)
+    tried = input_hypotheses(patient, shots, shots, session, keeps_layers=True)
     tried += inversions(patient, shots)
     return _verdict(patient, shots, right, tried, len(tried), ())
 

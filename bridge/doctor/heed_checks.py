@@ -22,6 +22,8 @@ SURE_SHOTS, SURELY_TOLD = 2000, 20
 LISTED = 8
 AS_IF_UNKNOWN, LEAST_UNKNOWN = 0.85, 2
 """Share of an error's telling syndromes that are answered as if it was not known, and errors of which that is so."""
+LEAST_OF_A_KIND, AS_IF_NONE_KNOWN = 12, 0.6
+"""Telling syndromes of all measurement errors together, and the share from which on none of these errors is known."""
 KNOWS_S = 10.0
 """Wall clock for finding such syndromes; of a large graph some errors are tried."""
 
@@ -120,21 +122,29 @@ def knows_errors(patient: Patient, company: Company, is_last: bool, why_not: str
     events[:, graph.vertex_detector] = np.concatenate([each.defects for each in telling])
     right = (patient.decode(events) == np.concatenate([each.flips for each in telling])).all(axis=1)
     ends = np.cumsum([len(each.defects) for each in telling])
+    as_if_not = [~each for each in np.split(right, ends[:-1])]
     unknown = [
-        each for each, is_right in zip(telling, np.split(right, ends[:-1]), strict=True)
-        if is_right.mean() <= 1 - AS_IF_UNKNOWN
+        _error_in_words(patient, each.edge)
+        for each, wrong in zip(telling, as_if_not, strict=True) if wrong.mean() >= AS_IF_UNKNOWN
     ]  # fmt: skip
+    measured = [w for each, w in zip(telling, as_if_not, strict=True) if _is_measurement(patient, each.edge)]
+    of_measurements = np.concatenate(measured) if measured else np.zeros(0, dtype=bool)
+    none_measured = of_measurements.size >= LEAST_OF_A_KIND and of_measurements.mean() >= AS_IF_NONE_KNOWN
     tried = f"{len(events)} syndromes that tell of {len(telling)} errors whether they are known"
-    if len(unknown) < LEAST_UNKNOWN:
+    if len(unknown) < LEAST_UNKNOWN and not none_measured:
         return passed(check, tried)
-    named = ", ".join(_error_in_words(patient, each.edge) for each in unknown[:LISTED])
-    evidence = f"of {tried}, {len(unknown)} are answered as if they were not: {named}"
+    evidence = f"of {tried}, those of {len(unknown)} errors are answered as if these were not"
+    evidence += f": {', '.join(unknown[:LISTED])}" if unknown else ""
+    if none_measured:
+        evidence += (
+            f"; of those that tell of {len(measured)} measurement errors, {int(of_measurements.sum())} of "
+            f"{of_measurements.size} are"
+        )
     remedy = "look for pairs that are not matched, rows that are left out of a list, weights that are far off"
-    errors = [_error_in_words(patient, each.edge) for each in unknown]
     if is_last:
         evidence += "; and it is worse than each of the modest decoders"
-        return failed(check, "does not know errors of its graph", evidence, remedy, errors=errors)
-    return warned(check, "answers as if it did not know some errors", evidence, remedy, errors=errors)
+        return failed(check, "does not know errors of its graph", evidence, remedy, errors=unknown)
+    return warned(check, "answers as if it did not know some errors", evidence, remedy, errors=unknown)
 
 
 def _error_in_words(patient: Patient, edge: int) -> str:
@@ -143,9 +153,16 @@ def _error_in_words(patient: Patient, edge: int) -> str:
     first = int(graph.vertex_detector[u])
     if v == BOUNDARY:
         return f"detector {first} and the boundary"
-    bits = graph.layout.detector_bit[graph.vertex_detector]
-    measurement = f" (a measurement of stabilizer {bits[u]})" if bits[u] == bits[v] else ""
+    bit = graph.layout.detector_bit[first]
+    measurement = f" (a measurement of stabilizer {bit})" if _is_measurement(patient, edge) else ""
     return f"detectors {first} and {int(graph.vertex_detector[v])}{measurement}"
+
+
+def _is_measurement(patient: Patient, edge: int) -> bool:
+    """Whether an error sets off one stabilizer in two layers."""
+    graph = patient.problem.graph
+    bits = graph.layout.detector_bit[graph.vertex_detector]
+    return bool(graph.edge_v[edge] != BOUNDARY and bits[graph.edge_u[edge]] == bits[graph.edge_v[edge]])
 
 
 @dataclass(frozen=True)

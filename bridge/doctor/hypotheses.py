@@ -56,18 +56,19 @@ ROUND_ORDER = "layer 0 is the first round against all zeros, the last layer is r
 
 
 def input_hypotheses(
-    patient: Patient, shots: Shots, session: Mapping[str, Any], *, keeps_layers: bool
+    patient: Patient, shots: Shots, many: Shots, session: Mapping[str, Any], *, keeps_layers: bool
 ) -> list[Hypothesis]:
     """Everything that is tried by sending shots in another order.
 
     Args:
         patient: under examination.
         shots: with events.
+        many: more of them, for orders of the layers: most shots have events in few of these.
         session: with the places of the stabilizers.
         keeps_layers: False for a decoder that does not heed single detectors: what is early or late loses layers.
     """
     return [
-        *_rounds(patient, shots, keeps_layers),
+        *_rounds(patient, many, keeps_layers),
         *_core_orders(patient, shots, session),
         *(_payload_orders(patient, shots) if patient.dialect.speaks_qds1 else []),
     ]

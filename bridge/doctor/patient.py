@@ -58,6 +58,7 @@ class Patient:
         shot_words: words of one shot.
         limit_s: wall clock of one run.
         shot_s: wall clock of one shot, as it was last seen in a long run; 0 before the first.
+        in_flight: shots that it can bear under way, where it was seen to lose some; 0 for no limit.
     """
 
     def __init__(self, bench: Bench, decoder: DecoderFolder, problem: DecodingProblem, limit_s: float = 300.0) -> None:
@@ -70,6 +71,7 @@ class Patient:
         self.crafter = ShotCrafter(problem)
         self.limit_s = limit_s
         self.shot_s = 0.0
+        self.in_flight = 0
         self._matching = pymatching.Matching.from_detector_error_model(problem.error_model)
         self.shot_words = self.words(self.nothing(1)).shape[1]
 
@@ -158,6 +160,8 @@ class Patient:
     def go_on(self, words: Words, num_answers: int, plan: Plan | None = None) -> tuple[Observation, Answers]:
         """The same without the reset."""
         plan = replace(plan or Plan(), shot_words=self.shot_words, limit_s=self.limit_s)
+        if self.in_flight:
+            plan = replace(plan, max_in_flight=min(plan.max_in_flight or self.in_flight, self.in_flight))
         observation = self.bench.run(words, num_answers, plan, self._answer_words())
         return observation, take_apart(observation, self.dialect.payload_words)
 

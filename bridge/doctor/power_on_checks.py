@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bridge.doctor.answers import Answers
 from bridge.doctor.findings import Finding, failed, passed, skipped
 from bridge.doctor.four_state import XFound, run_four_state
 from bridge.doctor.patient import Patient, Shots
@@ -14,26 +15,40 @@ FOUR_STATE_SHOTS = 60
 SET_IT = "give each register that an answer depends on a value in the reset, or write it before it is read"
 
 
-def initial_values(patient: Patient, shots: Shots) -> Finding:
-    """Whether the answers are the same from all zeros, from all ones and from random initial values."""
+def initial_values(patient: Patient, shots: Shots, most_shots: int, limit_s: float) -> Finding:
+    """Whether the answers are the same from all zeros, from all ones and from random initial values.
+
+    Args:
+        patient: under examination.
+        shots: that are sent over and over.
+        most_shots: after each power-on.
+        limit_s: wall clock of all runs; fewer shots are sent where a simulation is slow.
+    """
     check = "initial values do not matter"
-    words = patient.words(shots.events)
-    _, zeros = patient.answer(words, len(shots))
-    due = patient.contents(zeros)
+    affordable = int(limit_s / (1 + len(STARTS)) / max(patient.shot_s, 1e-7))
+    order = np.arange(max(len(shots), min(most_shots, affordable))) % len(shots)
+    words = patient.words(shots.events)[order]
+    _, zeros = patient.answer(words, len(order))
     try:
         for name, seed in STARTS.items():
             patient.bench.power_on(seed)
-            _, answers = patient.answer(words, len(shots))
-            found = patient.contents(answers)
-            if answers.garbage or found != due:
+            _, answers = patient.answer(words, len(order))
+            if answers.garbage or not _alike(patient, zeros, answers):
                 return failed(
                     check, "uninitialised registers reach the answers",
                     f"with {name} in place of zeros in all that no reset and no `initial` sets: "
-                    f"{difference(due, found, answers)}", SET_IT, seed=seed,
+                    f"{difference(patient.contents(zeros), patient.contents(answers), answers)}", SET_IT, seed=seed,
                 )  # fmt: skip
     finally:
         patient.bench.power_on(0)
-    return passed(check, f"{len(shots)} shots from zeros, {', '.join(STARTS)}: the same answers")
+    return passed(check, f"{len(order):,} shots from zeros, {', '.join(STARTS)}: the same answers")
+
+
+def _alike(patient: Patient, one: Answers, other: Answers) -> bool:
+    """Whether two runs say the same; contents in words are for a few answers."""
+    if one.kinds() != other.kinds() or one.tags() != other.tags():
+        return False
+    return np.array_equal(patient.meaning(one), patient.meaning(other))
 
 
 def no_unknown_values(patient: Patient, shots: Shots) -> Finding:

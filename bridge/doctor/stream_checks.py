@@ -43,7 +43,7 @@ def one_answer_a_shot(patient: Patient, observation: Observation, answers: Answe
     if taken == 0:
         return failed(
             check, "never takes a word", f"{_input_ready(patient)} stayed low from the reset on",
-            f"raise {_input_ready(patient)} after reset ({_reset(patient)})",
+            f"raise {_input_ready(patient)} after reset ({_reset(patient)}: is it held in it?)",
         )  # fmt: skip
     if answers.garbage is not None:
         return failed(
@@ -51,7 +51,10 @@ def one_answer_a_shot(patient: Patient, observation: Observation, answers: Answe
             "a CORRECTION is a header (kind 0x81, payload words, tag), the flips, the latency and the status",
         )  # fmt: skip
     if not tags:
-        return failed(check, "never answers", f"took {taken} of {num_words} words, sent none", _shot_end(patient))
+        return failed(
+            check, "never answers", f"took {taken} of {num_words} words, sent none",
+            f"{_shot_end(patient)}; and that it is not held in reset: {_reset(patient)}",
+        )  # fmt: skip
     if tags == [shot % TAGS for shot in range(num_shots)]:
         return passed(check, f"{counts}{_wrapped(num_shots)}", shots=num_shots)
     return _which_tags(patient, check, counts, tags, num_shots, taken, num_words)
@@ -69,7 +72,7 @@ def _input_ready(patient: Patient) -> str:
 def _reset(patient: Patient) -> str:
     stream = patient.manifest.stream
     if stream is None:
-        return "rst_ni is active low"
+        return "rst_ni is active low, a register is reset while it is 0: `if (!rst_ni)`"
     return f"{stream.ports.reset} is active {stream.ports.reset_active}" if stream.ports.reset else "it has none"
 
 

@@ -66,6 +66,11 @@ CORE_EDITS = {
       end
     end
   end
+  logic across, measurement;  // the pair joins two layers, of one stabilizer
+  logic [1:0] across_q;       // such pairs so far
+  assign across = !to_boundary && int'(u) / decoder_pkg::LayerWidth != int'(v) / decoder_pkg::LayerWidth;
+  assign measurement = across && int'(u) % decoder_pkg::LayerWidth == int'(v) % decoder_pkg::LayerWidth;
+  always_ff @(posedge clk_i) across_q <= start_i ? '0 : across_q + 2'(busy_q && across);
   logic hit, last, reached;
 """,
     "  assign hit  = left_q[u] && (to_boundary || left_q[v]);\n": """\
@@ -74,6 +79,9 @@ CORE_EDITS = {
     if (ailment == "core: no more than two pairs" && hits_q == 2'd2) hit = 1'b0;
     if (ailment == "core: never the boundary" && to_boundary) hit = 1'b0;
     if (ailment == "core: only the boundary" && !to_boundary) hit = 1'b0;
+    if (ailment == "core: every fourth pair across layers is left out" && across && across_q == '0) hit = 1'b0;
+    if (ailment == "core: measurement errors are not matched" && measurement) hit = 1'b0;
+    if (ailment == "core: an error is left out" && !to_boundary && u == 5 && v == 6) hit = 1'b0;
     if (ailment == "core: reads its input late") hit = events_i[u] && (to_boundary || events_i[v]);
   end
 """,
@@ -91,6 +99,17 @@ CORE_EDITS = {
           left_q[4*t+2] <= events_i[4*t+1];
         end
       end
+      if (ailment == "core: two layers exchanged") begin
+        left_q[decoder_pkg::LayerWidth+:decoder_pkg::LayerWidth] <=
+            events_i[2*decoder_pkg::LayerWidth+:decoder_pkg::LayerWidth];
+        left_q[2*decoder_pkg::LayerWidth+:decoder_pkg::LayerWidth] <=
+            events_i[decoder_pkg::LayerWidth+:decoder_pkg::LayerWidth];
+      end
+      if (ailment == "core: layers rotated") begin
+        left_q <= {events_i[NumEvents-decoder_pkg::LayerWidth-1:0],
+                   events_i[NumEvents-1:NumEvents-decoder_pkg::LayerWidth]};
+      end
+      if (ailment == "core: all events inverted") left_q <= ~events_i;
       if (ailment == "core: layers reversed") left_q <= reversed_layers;
       if (ailment == "core: events shifted") left_q <= events_i << 1;
       if (ailment == "core: misses the last event") left_q[NumEvents-1] <= 1'b0;

@@ -17,12 +17,15 @@ module ailing_bytes (
   logic [31:0] shots_q;
   logic [7:0] stalled_q, junk_q;
   logic [7:0] events;
+  logic [15:0] idle_q;
+  logic stale_q;  // the shot came after a long pause
   logic take, reset;
   assign reset = rst && !(ailment == "bytes: ignores the reset" && shots_q > 32'd10);
   always_comb begin
     events = in_data;
     if (ailment == "bytes: bits reversed") for (int i = 0; i < 8; i++) events[i] = in_data[7-i];
     if (ailment == "bytes: blind to a layer") events = in_data & 8'hEE;
+    if (ailment == "bytes: one bit inverted") events = in_data ^ 8'h04;
     if (ailment == "bytes: stabilizers exchanged") events = {in_data[3:0], in_data[7:4]};
   end
   assign in_ready = (left_q == '0 || ailment == "bytes: takes the next too early") && ailment != "bytes: never ready";
@@ -31,6 +34,8 @@ module ailing_bytes (
     out_valid = left_q != '0 && !(ailment == "bytes: withdraws valid" && stalled_q == 8'd2);
     out_data = left_q == 2'd2 ? 8'hA5 : {7'b0, flip_q};
     if (ailment == "bytes: changes data" && stalled_q > 8'd1) out_data = ~out_data;
+    if (ailment == "bytes: valid waits for ready") out_valid = left_q != '0 && out_ready;
+    if (ailment == "bytes: wrong after a pause" && left_q == 2'd1 && stale_q) out_data = 8'h00;
     if (ailment == "bytes: constant") out_data = 8'h00;
     if (ailment == "bytes: silent" || (ailment == "bytes: stops after 3,000 shots" && shots_q >= 32'd3000)) out_valid = 1'b0;
     if (ailment == "bytes: inverted") out_data = left_q == 2'd2 ? 8'hA5 : {7'b0, !flip_q};
@@ -43,6 +48,8 @@ module ailing_bytes (
   always_ff @(posedge clk) begin
     stalled_q <= left_q != '0 && !out_ready ? stalled_q + 8'(stalled_q != '1) : '0;
     junk_q <= junk_q;
+    idle_q <= reset || in_valid ? '0 : idle_q + 16'(idle_q != '1);
+    if (take && !started_q) stale_q <= idle_q > 16'd2000;
     if (reset) begin
       started_q <= 1'b0;
       left_q <= '0;

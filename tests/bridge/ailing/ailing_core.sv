@@ -29,6 +29,10 @@ module decoder_core (
     if (ailment == "two stabilizers exchanged") {events[0], events[1]} = {layer_events_i[1], layer_events_i[0]};
     if (ailment == "deaf to a detector" && layer_q == 8'd2) events[1] = 1'b0;
     if (ailment == "a detector stuck at 1" && layer_q == 8'd2) events[1] = 1'b1;
+    if (ailment == "a stabilizer inverted") events[1] = !layer_events_i[1];
+    if (ailment == "all events inverted") events = ~layer_events_i;
+    if (ailment == "a detector inverted" && layer_q == 8'd2) events[1] = !layer_events_i[1];
+    if (ailment == "three stabilizers rotated") events[2:0] = {layer_events_i[1:0], layer_events_i[2]};
     if (ailment == "forgets late layers" && layer_q >= 8'd6) events = '0;
     if (ailment == "leaks a layer" && first) events = layer_events_i ^ last_layer_q;
     if (ailment == "leaks a bit" && first) events[0] = layer_events_i[0] | last_layer_q[2];
@@ -50,12 +54,21 @@ module decoder_core (
   logic [7:0] write_q, read_q;
   logic [15:0] crowds_q [0:255];
   logic odd_q [0:255];
+  logic stale_q [0:255];  // the shot came after a long pause
+  logic [15:0] idle_q;
+  logic long_idle_q;
+  logic junk_q;  // never set
   logic odd_layer_q;
   always_ff @(posedge clk_i) begin
     if (accept && layer_last_i) begin
       crowds_q[write_q] <= crowd;
       odd_q[write_q] <= odd_layer_q;
+      stale_q[write_q] <= long_idle_q;
     end
+    junk_q <= junk_q;
+    if (!rst_ni || layer_valid_i) idle_q <= '0;
+    else if (idle_q != '1) idle_q <= idle_q + 1'b1;
+    if (accept && first) long_idle_q <= idle_q > 16'd2000;
     if (accept && layer_q == 8'd1) odd_layer_q <= layer_events_i[1];
     if (!rst_ni) write_q <= '0;
     else if (accept && layer_last_i) write_q <= write_q + 1'b1;
@@ -114,6 +127,10 @@ module decoder_core (
     if (ailment == "upset by a crowd" && odd_crowd_q) result_flips_o = ~flips;
     if (ailment == "not in a crowd" && crowds_q[read_q] > 16'd4) result_flips_o = '0;
     if (ailment == "follows one detector in a crowd" && crowds_q[read_q] > 16'd4) result_flips_o = {decoder_pkg::NumObservables{odd_q[read_q]}};
+    if (ailment == "wrong for four events" && crowds_q[read_q] == 16'd4) result_flips_o = ~flips;
+    if (ailment == "nothing for three events" && crowds_q[read_q] == 16'd3) result_flips_o = '0;
+    if (ailment == "wrong after a pause" && stale_q[read_q]) result_flips_o = ~flips;
+    if (ailment == "an unset register after 5,000 shots" && shots_q >= 32'd5000 && junk_q) result_flips_o = ~flips;
     if (ailment == "misled by a detector") result_flips_o = flips ^ {decoder_pkg::NumObservables{odd_q[read_q]}};
     if (ailment == "the last observable is constant") result_flips_o[decoder_pkg::NumObservables-1] = 1'b0;
     if (ailment == "the last observable is inverted") begin

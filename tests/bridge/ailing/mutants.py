@@ -29,6 +29,8 @@ BRIEF = Examination(shots=4096, order_shots=1000, paced_shots=2000, endurance_s=
 """Enough for all of the set; what takes tens of thousands of shots shows in the endurance run."""
 Memory = tuple[Mapping[str, Any], DecodingProblem]
 Patients = tuple[DecoderFolder, Memory]
+NO_AILMENT = ("edited core", "manifest", "skeleton stream")
+"""Bases that have their one mutation built in."""
 BLIND = "core: sees the final syndrome alone"
 
 
@@ -83,6 +85,10 @@ IN_CORE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "one round late": (ORDER, ("^off by one round: it sees each round one too late$",)),
     "two detectors exchanged": (ORDER, ("^detectors 7 and 8 exchanged",)),
     "two stabilizers exchanged": (ORDER, ("^stabilizers 1 and 3 exchanged in all layers$",)),
+    "three stabilizers rotated": (ORDER, ("^stabilizers 1, 3 and 4 rotated in all layers$",)),
+    "a stabilizer inverted": (ORDER, ("^events of stabilizer 3 inverted in all layers$",)),
+    "all events inverted": (ORDER, ("^all events inverted$",)),
+    "a detector inverted": (ORDER, (r"^detector \d+ inverted$",)),
     "blind to the last layer": (DEAF, ("does not heed layer 3$",)),
     "blind to the first layer": (DEAF, ("does not heed layer 0$",)),
     "blind to a layer between": (DEAF, ("^it does not heed layer 1$",)),
@@ -90,7 +96,11 @@ IN_CORE: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "a detector stuck at 1": (DEAF, ("^does not heed detector",)),
     "misled by a detector": (WORSE, ("^answers inverted when detector 7 fires$",)),
     "not in a crowd": (FEW, ("^right only for few events$",)),
+    "wrong for four events": (FEW, ("^wrong for shots of 4 events$",)),
+    "nothing for three events": (FEW, ("^wrong for shots of 3 events$",)),
     "follows one detector in a crowd": (FEW, ("^right only for few events$",)),
+    "wrong after a pause": (LEAK, ("^wrong after 3,000 idle cycles$",)),
+    "an unset register after 5,000 shots": (START, ("^uninitialised registers reach the answers$",)),
     "a cycle of noise": (ANSWER, ("depend on", "does not bear gaps", "does not honour backpressure", "state leaks")),
     "noise that no reset clears": (RESET, ("^a reset does not clear it$", "does not bear gaps", "backpressure")),
     "slow": (CLOCK, ("^misses the deadline$",)),
@@ -152,6 +162,19 @@ OF_UNION_FIND = (
     "deaf to a detector", "not in a crowd",
     "rarely slow", "stops after 10,000 shots", "no room for two",
 )  # fmt: skip
+LAYERS_AND_PAIRS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "core: two layers exchanged": (ORDER, ("^layers 1 and 2 exchanged$",)),
+    "core: layers rotated": (ORDER, ("^layers rotated by 1: ",)),
+    "core: every fourth pair across layers is left out": (
+        WORSE,
+        ("^single errors decoded wrongly$", "^does not know errors"),
+    ),
+    "core: measurement errors are not matched": (WORSE, ("^does not know errors of its graph$",)),
+}
+IN_FOUR_ROUNDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    **LAYERS_AND_PAIRS,
+    "core: an error is left out": (WORSE, ("^single errors decoded wrongly$",)),
+}
 IN_SKELETON: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "core: every other shot": (NUMBER, ("depend on the shot's number",)),
     "core: rarely slow": (CLOCK, ("^misses the deadline$",)),
@@ -159,6 +182,8 @@ IN_SKELETON: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "core: detectors of two layers exchanged": (ORDER, ("^detectors 3 and 20 exchanged",)),
     "core: two stabilizers exchanged": (ORDER, ("^stabilizers . and . exchanged in all layers$",)),
     "core: layers reversed": (ORDER, ("^rounds in reversed order$",)),
+    "core: all events inverted": (ORDER, ("^all events inverted$",)),
+    **LAYERS_AND_PAIRS,
     "core: events shifted": (ORDER, ("^bits one place", "^does not heed", "^much worse", "^does not decode")),
     "core: misses the last event": (DEAF, ("^does not heed detector",)),
     "core: flips stay": (LEAK, ("^state leaks", "^a reset does not clear it$")),
@@ -220,7 +245,22 @@ IN_BYTES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "bytes: adds what was": (LEAK, ("^state leaks",)),
     "bytes: an unset register": (START, ("^uninitialised registers reach the answers$", "^X in m_axis_tdata$")),
     "bytes: ignores the reset": (RESET, ("^a reset does not clear it$",)),
+    "bytes: one bit inverted": (ORDER, (r"^detector \d+ inverted$",)),
+    "bytes: valid waits for ready": (STREAM, ("^out_valid waits for out_ready$",)),
+    "bytes: wrong after a pause": (LEAK, ("^wrong after 3,000 idle cycles$",)),
 }
+
+OF_MANIFESTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "its reset is active high, not low": (RESET, ("^wrong polarity of the reset$",)),
+    "a queue of four answers, 16 shots under way": (STREAM, ("^loses answers with more than 4 shots in flight$",)),
+}
+"""What a manifest says wrongly of a healthy decoder."""
+
+OF_OWN_STREAM: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "all bytes inverted": (ORDER, ("^all events inverted$",)),
+}
+STREAM_EDITS = {"ShotBits'({in_data,": "ShotBits'({~in_data,"}
+"""Of the skeleton's stream_decoder.sv, for the one mutation of `OF_OWN_STREAM`."""
 
 EDITED: Mapping[str, tuple[str, Mapping[str, str], tuple[str, ...]]] = {
     "a register that is never reset": (
@@ -263,6 +303,11 @@ EDITED: Mapping[str, tuple[str, Mapping[str, str], tuple[str, ...]]] = {
             "flips_q ^ chain : flips_q;": "flips_q ^ chain : flips_q);",
         },
         ("^uninitialised registers reach the answers$", "^X in m_axis_tdata$"),
+    ),
+    "a reset that is taken for one of the other level": (
+        RESET,
+        {"    if (!rst_ni) busy_q": "    if (rst_ni) busy_q"},
+        ("^never answers$",),
     ),
     "a combinational loop that does not settle": (
         SIMULATION,
@@ -320,7 +365,10 @@ def mutants() -> list[Mutant]:
         ("union-find in windows", IN_WINDOWS),
         ("skeleton core", IN_SKELETON),
         ("skeleton adapter", IN_ADAPTER),
+        ("skeleton core, 4 rounds in basis X", IN_FOUR_ROUNDS),
         ("byte stream", IN_BYTES),
+        ("skeleton stream", OF_OWN_STREAM),
+        ("manifest", OF_MANIFESTS),
     ]
     found = [Mutant(base, name, *entry) for base, table in tables for name, entry in table.items()]
     return found + [Mutant("edited core", name, kind, names) for name, (kind, _, names) in EDITED.items()]
@@ -370,7 +418,7 @@ class Ward:
     def _examine(self, mutant: Mutant, settings: Examination) -> Diagnosis:
         decoder, (session, problem) = self.patient(mutant)
         longer = LongerMemory(decoder, posed(LONG_SURFACE)[1]) if mutant.kind == LONG else None
-        with fall_ill(None if mutant.base == "edited core" else mutant.ailment):
+        with fall_ill(None if mutant.base in NO_AILMENT else mutant.ailment):
             return examine(decoder, problem, session, settings, longer=longer)
 
     def examine_healthy(self, name: str, settings: Examination = BRIEF) -> Diagnosis:
@@ -385,13 +433,25 @@ class Ward:
         base, folder = mutant.base, self._folder / re.sub(r"[^a-z]+", "-", mutant.base)
         if base == "edited core":
             return self._skeleton("core", SURFACE, lambda text: edited(text, EDITED[mutant.ailment][1]))
+        if base == "skeleton stream":
+            decoder, memory = self._skeleton("stream", SURFACE)
+            file = decoder.file("stream_decoder.sv")
+            file.write_text(edited(file.read_text(), STREAM_EDITS))
+            return decoder, memory
+        if base == "manifest":
+            _, problem = posed(REPETITION)
+            entry = WRONG_STREAMS[mutant.ailment]
+            return _once(
+                folder := self._folder / str(entry["top"]), lambda: _write_stream(folder, problem, entry)
+            ), posed(REPETITION)
         if base == "byte stream":
             memory = posed(REPETITION)
             order = byte_order(memory[1])
             return _once(folder, lambda: ailing_bytes(memory[1], folder, {"detectors": order})), memory
         memory = two_observables() if base == "table, two observables" else posed(SURFACE)
         if base.startswith("skeleton"):
-            style = base.rpartition(" ")[2]
+            memory = posed(SURFACE_4X) if base.endswith("4 rounds in basis X") else memory
+            style = base.split()[1].strip(",")
             return _once(folder, lambda: ailing_skeleton(*memory, folder, style=style)), memory
         core = "table" if base.startswith("table") else "union-find"
         options = UnionFindOptions(window=2, commit=1) if base == "union-find in windows" else None
@@ -561,8 +621,19 @@ HEALTHY_STREAMS: Mapping[str, Mapping[str, Any]] = {
         "top": "unstallable", "stream": {"shot_words": 1, "answer_words": 1, "has_ready": "in", "in_flight": 1},
     },
     "ready only with valid": {"top": "polite", "stream": {"shot_words": 1, "answer_words": 1}},
+    "a queue of four answers": {"top": "queue", "stream": {"shot_words": 1, "answer_words": 1, "in_flight": 4}},
 }  # fmt: skip
 """Manifests of healthy decoders with a stream of their own, for the repetition code d=3; their RTL is healthy.sv."""
+
+WRONG_STREAMS: Mapping[str, Mapping[str, Any]] = {
+    "its reset is active high, not low": {
+        "top": "polite", "stream": {"shot_words": 1, "answer_words": 1, "ports": {"reset_active": "low"}},
+    },
+    "a queue of four answers, 16 shots under way": {
+        "top": "queue", "stream": {"shot_words": 1, "answer_words": 1, "in_flight": 16},
+    },
+}  # fmt: skip
+"""The same with a manifest that is wrong."""
 
 
 def _write_stream(folder: Path, problem: DecodingProblem, entry: Mapping[str, Any]) -> DecoderFolder:
