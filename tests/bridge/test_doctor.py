@@ -21,7 +21,7 @@ from tests.bridge.ailing.mutants import BRIEF, EDITED, IN_CORE, SURFACE, Mutant,
 
 QUICK = {
     "table: one round late",
-    "table: counts events",
+    "table: wrong after a pause",
     "table: not in a crowd",
     "table: drops a shot in a thousand",
     "table: latency lies under load",
@@ -30,13 +30,14 @@ QUICK = {
     "table: stops after 65,536 shots",
     "table, two observables: the last observable is constant",
     "skeleton core: core: two detectors exchanged",
-    "skeleton core: core: every other shot",
+    "skeleton core: core: layers rotated",
     "skeleton adapter: adapter: or for xor",
-    "byte stream: bytes: changes data",
+    "byte stream: bytes: valid waits for ready",
+    "manifest: its reset is active high, not low",
     "edited core: a register that is never reset",
 }
 """One or two of each kind; the rest is slow."""
-QUICK_HEALTHY = {"skeleton core, early end", "a time stamp in the answer", "a pipeline of 1,100 cycles"}
+QUICK_HEALTHY = {"skeleton core, no diagonal edges", "a time stamp in the answer", "a pipeline of 1,100 cycles"}
 
 
 @pytest.fixture(scope="module", name="ward")
