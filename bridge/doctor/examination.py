@@ -24,6 +24,7 @@ from bridge.doctor.patient import Patient, Shots, UnansweredError
 from bridge.doctor.pause_checks import pauses_change_nothing
 from bridge.doctor.power_on_checks import initial_values, no_unknown_values
 from bridge.doctor.stream_checks import (
+    GAPS_AND_STALLS,
     STALL_SHOTS,
     TAGS,
     faults_are_survived,
@@ -134,7 +135,8 @@ def _look_at(chart: "_Chart", patient: Patient, session: Mapping[str, Any], sett
         return chart.stop()
     chart.see("stream", lambda: timing_independence(patient, telling.first(STALL_SHOTS)))
     chart.see("the decoder's own valid", lambda: [each for each in [valid_comes_first(patient, telling)] if each])
-    chart.see("pauses", lambda: pauses_change_nothing(patient, telling))
+    if not chart.failed(GAPS_AND_STALLS):
+        chart.see("pauses", lambda: pauses_change_nothing(patient, telling))
     chart.see("a reset leaves nothing behind", lambda: reset_forgets(patient, telling))
     chart.see("recovers after a fault", lambda: faults_are_survived(patient, telling))
     of_all_sorts = crowded(patient, settings.seed)
@@ -202,7 +204,9 @@ def _look_at_corrections(
         remembers = chart.failed(OWN_SHOT_ALONE)
         chart.num_decisions += 6 + flips.shape[1]
         order = right_way_round(patient, some, telling, session, singles, heeded, remembers)
-        explained = remembers or any(each.state == "fail" for each in (order, heeded.finding))
+        helped = helps(flips, shots)
+        explained = remembers or any(each.state == "fail" for each in (vary, order, heeded.finding))
+        explained = explained or (helped.diagnosis.startswith("observable") and flips.shape[1] > 1)
         many = many_events(
             patient, of_all_sorts, company, singles.wrong, remembers, heeded.sees_layers, explained
         )  # fmt: skip
@@ -224,7 +228,7 @@ def _look_at_corrections(
             heeded.layers,
             knows_errors(patient, company, standing.is_last, why_not, settings.seed),
             many,
-            helps(flips, shots),
+            helped,
             good_enough(standing),
         ]  # fmt: skip
 

@@ -126,14 +126,14 @@ def _verdict(
 
 
 def _promising(patient: Patient, tried: list[Hypothesis]) -> list[Hypothesis]:
-    """The exchanges whose first shots agree best."""
+    """Those whose first shots agree best, in their order: of what agrees alike, the simpler comes first."""
     scores = []
     for each in tried:
         some = each.first(FIRST_SHOTS)
         agreed = _agreement(patient, some)
         scores.append(-1.0 if agreed is None else float(agreed.mean()))
-    best = np.argsort(scores)[::-1][:BEST_EXCHANGES]
-    return [tried[int(index)] for index in best]
+    best = np.argsort(-np.array(scores), kind="stable")[:BEST_EXCHANGES]
+    return [tried[int(index)] for index in sorted(best)]
 
 
 def _agreement(patient: Patient, hypothesis: Hypothesis) -> NDArray[np.bool_] | None:

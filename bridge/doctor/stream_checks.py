@@ -13,6 +13,7 @@ from qds1 import FaultCode, Kind, header, words_for_bits
 from qds1.shots import Words
 
 TAGS = 1 << 16
+GAPS_AND_STALLS = "answers do not depend on gaps and stalls"
 STALL_SHOTS = 300
 HOLD = "m_axis_tready low for {:,} cycles"
 HOLD_CYCLES = 5000
@@ -270,7 +271,7 @@ def _valid_is_first(undisturbed: Observation, held: Observation, hold_cycles: in
 def _same_answers(
     patient: Patient, undisturbed: Answers, runs: dict[str, Answers], plans: dict[str, Plan], num_shots: int
 ) -> Finding:
-    check = "answers do not depend on gaps and stalls"
+    check = GAPS_AND_STALLS
     expected = patient.contents(undisturbed)
     for name, answers in runs.items():
         found = patient.contents(answers)
