@@ -20,13 +20,11 @@ from tests.bridge.ailing import ailing_decoder, fall_ill
 from tests.bridge.ailing.mutants import BRIEF, EDITED, IN_CORE, SURFACE, Mutant, Ward, mutants, posed
 
 QUICK = {
-    "table: one round late",
     "table: wrong after a pause",
     "table: not in a crowd",
     "table: drops a shot in a thousand",
     "table: latency lies under load",
     "table: valid waits for ready",
-    "table: wrong version",
     "table: stops after 65,536 shots",
     "table, two observables: the last observable is constant",
     "skeleton core: core: two detectors exchanged",
