@@ -31,7 +31,7 @@ LATENCIES, FRAME_LATENCIES, ADAPTATION, ROUND_TRIPS, WRONG_SHOTS = LISTS = (
     "round_trips.f64",
     "wrong_shots.jsonl",
 )
-FORMAT = 3
+FORMAT = 4
 INTERVAL_S = 1.0
 _SETTINGS = TypeAdapter(LoopSettings)
 
@@ -47,6 +47,7 @@ class Saved:
     settings: LoopSettings
     job_id: str
     decoder_id: str
+    read_id: str | None
     session: Mapping[str, Any]
     error_model: str
     repeats: int
@@ -106,6 +107,7 @@ class Checkpoint:
             "settings": _SETTINGS.dump_python(self._run.settings, mode="json"),
             "job_id": setup.job_id,
             "decoder_id": setup.decoder_id,
+            "read_id": setup.read_id,
             "session": dict(setup.session),
             "error_model": str(setup.problem.error_model),
             "repeats": self._run.repeats,
@@ -172,6 +174,7 @@ def _saved(folder: Path, state: Mapping[str, Any]) -> Saved:
         settings=_SETTINGS.validate_python(state["settings"]),
         job_id=state["job_id"],
         decoder_id=str(state["decoder_id"]),
+        read_id=state["read_id"],
         session=state["session"],
         error_model=state["error_model"],
         repeats=int(state["repeats"]),

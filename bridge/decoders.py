@@ -1,6 +1,7 @@
 """Finds the decoder that a user named: compiled here, a software decoder, or anyone's manifest."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from hdl.errors import HdlError
 from hdl.standalone import included_files
 
 COMPILED_FOLDER = "decoder"
+LEFT_BY_PROGRAMS = {"__pycache__", "sim_build", "obj_dir", "runs", "node_modules"}
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,19 @@ def decoder_id(decoder: Decoder) -> str:
             "manifest": manifest.model_dump(mode="json"),
             "design": design.key(),
             "besides": besides,
-            "codec": None if codec is None else folder.file(codec),
+            "codec": [] if codec is None else files_beside(folder.file(codec)),
             "data": dict(folder.data_files),
         }
     )
+
+
+def files_beside(file: Path) -> list[Path]:
+    """A file with all that lies in and below its folder, but for what programs leave there."""
+    found = []
+    for parent, names, files in os.walk(file.parent):
+        names[:] = sorted(name for name in names if not name.startswith(".") and name not in LEFT_BY_PROGRAMS)
+        found += [Path(parent) / name for name in sorted(files) if not name.startswith(".") and name[-4:] != ".pyc"]
+    return found
 
 
 def find_decoder(name: str, problem: DecodingProblem) -> Decoder:

@@ -129,7 +129,7 @@ def _take_up(saved: Saved, twin: TwinClient, watcher: Watcher) -> Setup:
     if saved.settings.adaptive is not None and saved.adaptation is not None:
         adaptation = Adaptation(problem, decoder, saved.settings.adaptive)
         adaptation.take_up(saved.adaptation, saved.adaptation_rows)
-    return Setup(saved.job_id, saved.session, problem, decoder, tally, adaptation, saved.decoder_id)
+    return Setup(saved.job_id, saved.session, problem, decoder, tally, adaptation, saved.decoder_id, saved.read_id)
 
 
 def check_settings(settings: LoopSettings) -> None:

@@ -50,11 +50,11 @@ class Watcher(Protocol):
         """So many shots are done."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Setup:
     """What is settled before the first shot: job, session, what it asks, who decodes, the counts, who adapts.
 
-    decoder_id: see `bridge.decoders.decoder_id`.
+    decoder_id: see `bridge.decoders.decoder_id`. read_id: see `LinkInfo`; None before the link was open.
     """
 
     job_id: str
@@ -64,6 +64,7 @@ class Setup:
     tally: Tally
     adaptation: Adaptation | None
     decoder_id: str
+    read_id: str | None = None
 
     @property
     def session_id(self) -> str:
@@ -72,11 +73,13 @@ class Setup:
 
     def greet(self, link: Link, info: LinkInfo) -> None:
         """Settle things with a decoder that was just reached, for the first time or again; raises BridgeError."""
-        if info.built and decoder_id(self.decoder) != self.decoder_id:
-            raise LoopError(
-                f"the RTL of the decoder {self.decoder.name}, or a file that it reads, changed while the run went on, "
-                "and the link to it had to be opened again; put it back and resume the run, or start a new run"
-            )
+        if info.read_id is not None:
+            self.read_id = self.read_id or info.read_id
+            if info.read_id != self.read_id or decoder_id(self.decoder) != self.decoder_id:
+                raise LoopError(
+                    f"the decoder {self.decoder.name} is not as it was when the run began: its RTL or a file that it "
+                    "reads has changed; put it back and resume the run, or start a new run"
+                )
         greet_decoder(link, self.decoder)
         if self.adaptation is not None and self.tally.num_shots:
             self.adaptation.restore(link)

@@ -98,9 +98,11 @@ def cached_build(
         first.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(first.with_suffix(".lock"), timeout=LOCK_TIMEOUT_S):
             folder = _finished(first, searched)
-            if folder is None:
+            begun_ns = 0 if folder else _next_tick_ns()
+            is_same = folder is not None or content_id(key) == first.name
+            if folder is None and is_same:
                 folder = _new_place(first)
-                _build_into(folder, build, searched)
+                _build_into(folder, build, searched, _files_of(key), begun_ns)
     except LockTimeout as error:
         raise BuildError(
             f"another process has been building {first} for {LOCK_TIMEOUT_S:.0f} s; end it, or remove the folder"
@@ -110,7 +112,7 @@ def cached_build(
             f"cannot build in {first.parent}: {error}; set {CACHE_VARIABLE} to a folder that can be "
             "written and has room"
         ) from error
-    return folder
+    return folder or cached_build(key, build, search)  # a file of the key was written in between
 
 
 def content_id(key: Mapping[str, Any]) -> str:
@@ -167,17 +169,24 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _build_into(folder: Path, build: Callable[[Path], Iterable[Path] | None], searched: list[str]) -> None:
+def _build_into(
+    folder: Path,
+    build: Callable[[Path], Iterable[Path] | None],
+    searched: list[str],
+    sources: Iterable[Path],
+    begun_ns: int,
+) -> None:
     # Built where it will stay, if make can: tools write absolute paths into what they make. The mark says it is whole.
     workplace = plain_build_folder(folder)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(workplace, ignore_errors=True)
     workplace.mkdir()
-    begun_ns = time.time_ns()
     try:
         read = build(workplace) or ()
         outside = [path.absolute() for path in read if not path.is_relative_to(workplace)]
-        digests = {str(path): _digest_since(path, begun_ns) for path in outside}
+        digests: dict[str, str | None] = {}
+        digests |= {str(path): CHANGED_MEANWHILE for path in sources if _has_changed(path, begun_ns)}
+        digests |= {str(path): CHANGED_MEANWHILE if _has_changed(path, begun_ns) else _digest(path) for path in outside}
         if workplace != folder:
             shutil.move(workplace, folder)
     except BaseException:
@@ -188,13 +197,38 @@ def _build_into(folder: Path, build: Callable[[Path], Iterable[Path] | None], se
     (folder / DONE_MARK).write_text(mark, encoding="utf-8")
 
 
-def _digest_since(path: Path, begun_ns: int) -> str | None:
-    """Digest of a file that was read after a moment; one that no file has, where it has changed since."""
+def _has_changed(path: Path, begun_ns: int) -> bool:
+    """Whether a file, or a link on the way to it, was written, moved or replaced since a moment."""
     try:
-        changed = path.stat().st_mtime_ns >= begun_ns
+        links = [each for each in (path, *path.parents) if each.is_symlink()]
+        return any(max(each.st_mtime_ns, each.st_ctime_ns) >= begun_ns for each in (path.stat(), *map(os.lstat, links)))
     except OSError:
-        changed = False
-    return CHANGED_MEANWHILE if changed else _digest(path)
+        return False
+
+
+def _next_tick_ns() -> int:
+    """A moment that no file which is there by now was changed at: file systems take their times from a coarse clock."""
+    clock = getattr(time, "CLOCK_REALTIME_COARSE", time.CLOCK_REALTIME)
+    before = time.clock_gettime_ns(clock)
+    while (now := time.clock_gettime_ns(clock)) == before:
+        time.sleep(0.001)
+    return now
+
+
+def _files_of(key: Any) -> list[Path]:
+    """The files that a key names."""
+    if isinstance(key, Path):
+        return [key.absolute()]
+    parts = key.values() if isinstance(key, Mapping) else key if isinstance(key, list | tuple) else ()
+    return [path for part in parts for path in _files_of(part)]
+
+
+def read_id(folder: Path) -> str:
+    """What a build read besides what its key names, 16 hexadecimal digits: the contents by name."""
+    text = (folder / DONE_MARK).read_text(encoding="utf-8")
+    read = json.loads(text)["read"] if text else {}
+    contents = sorted([Path(path).name, digest] for path, digest in read.items() if digest is not None)
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
 
 
 def _check_readable_by_make(path: Path) -> None:

@@ -19,18 +19,28 @@ LANGUAGES: Mapping[str, Language] = {
 }  # fmt: skip
 """Language of a source by its suffix, in small letters."""
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+DATA_REMEDY = (
+    "the RTL, a parameter or a macro names data with {name!r}, where builds do not follow it; list the file in `files` "
+    "of decoder.yaml, and let the RTL use the name that it has there"
+)
 PACKAGE = re.compile(r"\bpackage\s+(?:automatic\s+|static\s+)?([A-Za-z_]\w*)\s*;")
 PACKAGE_USE = re.compile(r"\b([A-Za-z_]\w*)\s*::")
-READS_DATA = re.compile(r"\$readmem[bh]\b|\$fopen\b")
-VHDL_READS_DATA = re.compile(r"\bfile\b", re.IGNORECASE)
-VHDL_STRING = re.compile(r"--[^\n]*|\"[^\"\n]*\"")
+READS_DATA = re.compile(r"\$(readmem[bh]|fopen)\s*\(")
+PRINTS = re.compile(r"\$(?:display|write|fdisplay|fwrite|strobe|monitor|info|warning|error|fatal)[bho]?\s*\(")
+VHDL_WRITES = re.compile(
+    r"\bfile\b[^;]*\b(?:write|append)_mode\b[^;]*;|\bfile_open\s*\([^;]*\b(?:write|append)_mode\b[^;]*;"
+)
+VHDL_READS = re.compile(r"\bfile\s+[a-z]\w*(?:\s*,\s*\w+)*\s*:|\bfile_open\b")
+VHDL_PART = re.compile(r"--[^\n]*|\"[^\"\n]*\"")
+STRING = re.compile(r'"((?:\\.|[^"\\\n])*)"')
+NUMBERED_CHARACTER = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2}))")
 VHDL_COMMENT = re.compile(r"--[^\n]*")
 VHDL_UNIT = re.compile(r"^\s*(?:entity|package(?!\s+body\b)|context)\s+([a-z]\w*)\s+is\b", re.MULTILINE)
 VHDL_USE = re.compile(
     r"\bwork\s*\.\s*([a-z]\w*)|\bcomponent\s+([a-z]\w*)|\b(?:architecture\s+\w+\s+of|package\s+body)\s+([a-z]\w*)"
 )
-INCLUDED_NAME = re.compile(r'`include\s+"([^"]+)"')
-COMMENT_ONLY = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+INCLUDED_NAME = re.compile(r'`include\s*"([^"]+)"')
+INCLUDED_BY_MACRO = re.compile(r"`include\s*`")
 MODULE_SUFFIXES = (".sv", ".v")
 """Of files that simulators find by the name of a module."""
 SIZED_LITERAL = re.compile(r"(\d+\s*)?'[sS]?[bBoOdDhH][0-9a-fA-F_xXzZ]+")
@@ -106,21 +116,95 @@ class Design:
             shutil.copyfile(path, target)
 
 
-def data_by_whole_path(design: Design) -> str | None:
-    """A text in the RTL, its parameters or its macros that names data by its whole path; None where there is none.
+def data_beyond_files(design: Design, besides: Iterable[Path] = ()) -> str | None:
+    """A text with which the RTL names data outside of the design's files; None where there is none.
 
-    Such data is in no key, is not copied beside a build, and does not travel: it has to be one of the design's files.
+    Such data is in no key, is not copied beside a build, and does not travel. Where the name is put together of pieces,
+    each text that begins as a whole path does is one. Files that are written are no data.
+
+    Args:
+        design: its parameters and macros count as well.
+        besides: further files of Verilog that were read.
     """
-    names = [str(value).strip('"') for value in (*design.parameters.values(), *design.defines.values())]
-    for language, reads, strings in (("verilog", READS_DATA, COMMENT), ("vhdl", VHDL_READS_DATA, VHDL_STRING)):
-        texts = {source.path: _text(source.path) for source in design.sources if source.language == language}
-        if not any(map(reads.search, texts.values())):
+    given = [str(value).strip('"') for value in (*design.parameters.values(), *design.defines.values())]
+    verilog = [_without_comments(path) for path in (*design.of("verilog"), *besides)]
+    names = [argument for text in verilog for argument in _data_arguments(text)]
+    whole = [match[1] for name in names if (match := STRING.fullmatch(name))]
+    if len(whole) < len(names):
+        strings = (STRING.findall(_without_calls(text, PRINTS)) for text in verilog)
+        whole += [text for found in strings for text in found] + given
+        if any('`"' in text for text in verilog):
+            return '`"'
+    vhdl = [VHDL_WRITES.sub("", _vhdl_text(path)) for path in design.of("vhdl")]
+    if any(map(VHDL_READS.search, vhdl)):
+        whole += [part for text in vhdl for part in STRING.findall(text)] + given
+    included = {name for path in (*design.of("verilog"), *besides) for name in include_names(path)}
+    return next((text for text in sorted(set(whole) - included) if _leaves_folder(text)), None)
+
+
+def _leaves_folder(name: str) -> bool:
+    """Whether a name, or what begins with it, may lie outside the folder that a tool runs in."""
+    plain = NUMBERED_CHARACTER.sub(lambda code: chr(int(code[1], 8) if code[1] else int(code[2], 16)), name)
+    return plain.startswith("/") or ".." in plain.split("/")
+
+
+def _data_arguments(text: str) -> list[str]:
+    """The first argument, a name, of each call of Verilog that reads a file."""
+    found = []
+    for call in READS_DATA.finditer(text):
+        arguments = _arguments(text, call.end())
+        is_written = call[1] == "fopen" and (
+            len(arguments) < 2 or not STRING.match(arguments[1]) or "r" not in arguments[1]
+        )
+        if arguments and not is_written:
+            found.append(arguments[0])
+    return found
+
+
+def _without_calls(text: str, call: re.Pattern[str]) -> str:
+    """The text without the arguments of some calls."""
+    kept, start = [], 0
+    for found in call.finditer(text):
+        if found.start() >= start:
+            kept.append(text[start : found.start()])
+            start = found.end() + sum(len(argument) + 1 for argument in _arguments(text, found.end(), strip=False))
+    return "".join([*kept, text[start:]])
+
+
+def _arguments(text: str, start: int, *, strip: bool = True) -> list[str]:
+    """Arguments of a call whose bracket was opened before `start`."""
+    arguments, depth, begun, index = [], 0, start, start
+    while index < len(text):
+        string = STRING.match(text, index)
+        if string:
+            index = string.end()
             continue
-        for path, text in texts.items():
-            literals = [part[0][1:-1] for part in strings.finditer(text) if part[0].startswith('"')]
-            names += set(literals) - set(include_names(path))
-    absolute = [name for name in names if name.startswith("/") and len(name) > 1]
-    return next((name for name in sorted(absolute) if Path(name).exists()), None)
+        character = text[index]
+        if depth == 0 and character in ",)":
+            arguments.append(text[begun:index])
+            begun = index + 1
+            if character == ")":
+                break
+        depth += character in "([{"
+        depth -= character in ")]}"
+        index += 1
+    return [argument.strip() for argument in arguments] if strip else arguments
+
+
+def _vhdl_text(path: Path) -> str:
+    """Text in small letters without comments, strings as they are."""
+    parts, start = [], 0
+    text = _text(path)
+    for part in VHDL_PART.finditer(text):
+        parts += [text[start : part.start()].lower(), part[0] if part[0].startswith('"') else " "]
+        start = part.end()
+    return "".join([*parts, text[start:].lower()])
+
+
+def _check_data(design: Design, besides: Iterable[Path]) -> None:
+    name = data_beyond_files(design, [path for path in besides if language_of(path) != "c"])
+    if name is not None:
+        raise BuildError(f"{design.name}: {DATA_REMEDY.format(name=name)}")
 
 
 def verilog_design(name: str, top: str, sources: Iterable[Path], **more: Any) -> Design:
@@ -191,7 +275,10 @@ def beyond_key(design: Design, read: Iterable[Path]) -> list[Path]:
     known = {source.path for source in design.sources}
     besides = [path for path in read if path not in known]
     texts = [*design.of("verilog"), *besides]
+    _check_data(design, besides)
     includes = [(file, name) for file in texts for name in include_names(file)]
+    by_macro = [file for file in texts if INCLUDED_BY_MACRO.search(_without_comments(file))]
+    includes += [(file, path.name) for file in by_macro for path in besides]
     for file, name in includes:
         _check_include(design, file, name)
     folders = dict.fromkeys([*design.search_dirs, *(source.path.parent for source in design.sources)])
@@ -207,11 +294,16 @@ def beyond_key(design: Design, read: Iterable[Path]) -> list[Path]:
 
 def include_names(file: Path) -> list[str]:
     """Names in quotes in the `include lines of a file; none in one that cannot be read."""
+    return INCLUDED_NAME.findall(_without_comments(file))
+
+
+def _without_comments(file: Path) -> str:
+    """Text of a file of Verilog, strings left in; empty where it cannot be read."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return []
-    return INCLUDED_NAME.findall(COMMENT_ONLY.sub(" ", text))
+        return ""
+    return COMMENT.sub(lambda part: part[0] if part[0].startswith('"') else " ", text)
 
 
 def _check_include(design: Design, file: Path, name: str) -> None:

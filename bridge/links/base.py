@@ -37,13 +37,13 @@ class LinkInfo:
 
     Attributes:
         simulator: name and version, None on hardware and in software.
-        built: opening the link builds the decoder from its files, so that what answers is what they are then.
+        read_id: where opening the link builds the decoder from its files: `hdl.build.read_id` of that build.
     """
 
     link: str
     simulator: str | None
     clocked: bool
-    built: bool = False
+    read_id: str | None = None
 
 
 class Link(Protocol):

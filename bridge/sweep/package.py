@@ -2,27 +2,28 @@
 
 import hashlib
 import os
-import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from bridge.decoders import Decoder, find_decoder
+from bridge.decoders import Decoder, files_beside, find_decoder
 from bridge.errors import LinkOpenError, LoopError
 from bridge.problem import DecodingProblem
 from bridge.sweep.memories import text_hash
 from hdl.build import cached_build
 from hdl.compile.manifest import MANIFEST_NAME, DecoderFolder
+from hdl.design import Design
 from hdl.errors import HdlError
-from hdl.standalone import copy_design, included_files
+from hdl.standalone import included_files
 
 OUTSIDE = "outside"
 MAX_FOLDER_BYTES = 64 << 20
-LEFT_OUT = {"__pycache__", "sim_build", "obj_dir", "runs", "node_modules"}
+HEADER_SUFFIXES = (".vh", ".svh", ".sv", ".v", ".h", ".hh", ".hpp", ".inc")
 
 
 @dataclass(frozen=True)
@@ -86,39 +87,47 @@ def pack(asked: str, problem: DecodingProblem) -> DecoderPackage:
 
 
 def _files_of(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
-    """Every file of the folder; RTL from outside it is taken in, and the manifest says where it is now."""
-    found: dict[str, bytes] = {}
-    total = 0
-    for parent, names, files in os.walk(folder.path):
-        names[:] = sorted(name for name in names if not name.startswith(".") and name not in LEFT_OUT)
-        for name in sorted(files):
-            if name.startswith(".") or name.endswith(".pyc"):
-                continue
-            file = Path(parent) / name
-            content = file.read_bytes()
-            total += len(content)
-            if total > MAX_FOLDER_BYTES:
-                raise LoopError(
-                    f"the decoder folder {folder.path} holds more than {MAX_FOLDER_BYTES >> 20} MiB; "
-                    "move what is not part of the decoder elsewhere, so that it can travel to the workers"
-                )
-            found[file.relative_to(folder.path).as_posix()] = zlib.compress(content)
-    return {**found, **_taken_in(folder, manifest_file)}
-
-
-def _taken_in(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
-    """What the RTL reads from outside the folder, and the manifest, rewritten where there is any."""
+    """Every file of the folder; what is read from elsewhere is taken in, and the manifest says where it is now."""
+    found = {path.relative_to(folder.path).as_posix(): path for path in files_beside(folder.path / MANIFEST_NAME)}
     text = manifest_file.read_text(encoding="utf-8")
-    design = folder.design
-    read = [*folder.sources, *design.include_dirs, *design.files.values(), *included_files(design)]
-    if all(path.resolve().is_relative_to(folder.path) for path in read):
-        return {MANIFEST_NAME: zlib.compress(text.encode())}
-    with tempfile.TemporaryDirectory() as scratch:
-        copied = copy_design(design, Path(scratch), OUTSIDE)
-        taken = {
-            path.relative_to(scratch).as_posix(): zlib.compress(path.read_bytes())
-            for path in sorted(Path(scratch).rglob("*"))
-            if path.is_file()
-        }
-    manifest = {**folder.manifest.model_dump(mode="json"), **copied.manifest()}
-    return {**taken, MANIFEST_NAME: zlib.compress(yaml.safe_dump(manifest, sort_keys=False).encode())}
+    needed = _needed(folder.design)
+    kept = {os.path.realpath(path) for path in found.values()}
+    if not all(os.path.realpath(path) in kept for path in (*needed, *folder.design.files.values())):
+        taken, fields = _taken_in(folder.design, needed)
+        found |= taken
+        text = yaml.safe_dump({**folder.manifest.model_dump(mode="json"), **fields}, sort_keys=False)
+    contents = {name: path.read_bytes() for name, path in found.items()}
+    if sum(map(len, contents.values())) > MAX_FOLDER_BYTES:
+        raise LoopError(
+            f"the decoder folder {folder.path} holds, with what it reads, more than {MAX_FOLDER_BYTES >> 20} MiB; "
+            "move what is not part of the decoder elsewhere, so that it can travel to the workers"
+        )
+    return {name: zlib.compress(content) for name, content in {**contents, MANIFEST_NAME: text.encode()}.items()}
+
+
+def _needed(design: Design) -> list[Path]:
+    """Sources and what they may include with any tool: what Verilator reads, and the headers that lie in reach."""
+    try:
+        read = included_files(design)
+    except HdlError:  # another simulator may take it
+        read = []
+    beside = (path for source in design.sources for path in source.path.parent.glob("*"))
+    below = (path for folder in design.include_dirs for path in folder.rglob("*"))
+    headers = [path for path in (*beside, *below) if path.suffix.lower() in HEADER_SUFFIXES and path.is_file()]
+    return list(dict.fromkeys([*(source.path for source in design.sources), *read, *headers]))
+
+
+def _taken_in(design: Design, needed: Iterable[Path]) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Files by the names that they travel under, as they lie to one another; and the fields that name them."""
+    folders = [*design.include_dirs, *(path.parent for path in needed)]
+    root = os.path.commonpath([os.path.normpath(folder) for folder in folders])
+
+    def inside(path: Path) -> str:
+        return (Path(OUTSIDE) / os.path.relpath(os.path.normpath(path), root)).as_posix()
+
+    fields = {
+        "sources": [{"file": inside(source.path), "language": source.language} for source in design.sources],
+        "include_dirs": [inside(path) for path in design.include_dirs],
+        "files": list(design.files),
+    }
+    return {**{inside(path): path for path in needed}, **design.files}, fields

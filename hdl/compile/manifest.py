@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hdl.compile.formulas import Memory, has_formulas, memory_of, with_memory
-from hdl.design import Design, Source, data_by_whole_path, language_of
+from hdl.design import DATA_REMEDY, Design, Source, data_beyond_files, language_of
 from hdl.errors import ManifestError
 
 MANIFEST_NAME = "decoder.yaml"
@@ -289,11 +289,8 @@ class DecoderFolder:
             parameters=manifest.parameters,
             clocks=manifest.clocks,
         )
-        if (name := data_by_whole_path(self.design)) is not None:
-            raise ManifestError(
-                f"{self.manifest_file}: the RTL, a parameter or a macro names {name} by its whole path, where builds "
-                "do not follow it; list the file in `files`, and let the RTL use the name that it has there"
-            )
+        if (name := data_beyond_files(self.design)) is not None:
+            raise ManifestError(f"{self.manifest_file}: {DATA_REMEDY.format(name=name)}")
         self.data_files = {
             field: self._existing(name, field)
             for field in DATA_FIELDS

@@ -346,32 +346,88 @@ def test_table_of_vhdl_that_no_list_names(name: str, link_name: str, memory: Mem
         answers_of(folder, memory, link_name)
 
 
-@pytest.mark.parametrize("kind", ["verilog", "parameter", "macro", "vhdl"])
-def test_data_by_its_whole_path_is_refused(kind: str, memory: Memory, tmp_path: Path) -> None:
-    """No build would follow it, and it would not travel with a sweep."""
-    data = tmp_path / "sign.mem"
+def with_row(folder: Path, name: str, **fields: Any) -> Path:
+    """signed_decoder, inverted where the file that the Verilog expression `name` names holds a 1."""
+    read = f"logic row [1]; initial $readmemb({name}, row); assign sign = row[0];"
+    folder = signed_decoder(folder, read)
+    manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
+    (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, **fields}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["literal", "parameter", "macro", "joined", "slash", "octal", "above", "stringified", "opened", "header", "vhdl",
+     "vhdl joined"],
+)  # fmt: skip
+def test_data_outside_of_the_files_is_refused(kind: str, memory: Memory, tmp_path: Path) -> None:
+    """No build would follow it, and it would not travel with a sweep; not even Icarus reads it."""
+    needs_simulator("cocotb:icarus")
+    data, folder = tmp_path / "sign.mem", tmp_path / "serial"
     data.write_text("1\n")
-    read = "logic row [1]; initial $readmemb({}, row); assign sign = row[0];"
-    if kind == "vhdl":
-        folder = vhdl_with_table(tmp_path / "serial", f'"{tmp_path}/" & "sign.mem"')
-    elif kind == "verilog":
-        folder = signed_decoder(tmp_path / "serial", read.format(f'"{data}"'))
-    else:
-        folder = signed_decoder(tmp_path / "serial", read.format("`FILE" if kind == "macro" else "FLIP"))
-        fields = {"defines": {"FILE": f'"{data}"'}} if kind == "macro" else {"parameters": {"FLIP": str(data)}}
-        manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
-        (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, **fields}))
-    with pytest.raises(LinkOpenError, match=rf"names {tmp_path}\S* by its whole path.*`files`"):
+    tail = str(data)[1:]
+    match kind:
+        case "literal":
+            with_row(folder, f'"{data}"')
+        case "parameter":
+            with_row(folder, "FLIP", parameters={"FLIP": str(data)})
+        case "macro":
+            with_row(folder, "`FILE", defines={"FILE": f'"{data}"'})
+        case "joined":
+            with_row(folder, f'{{"{tmp_path}/si", "gn.mem"}}')
+        case "slash":
+            with_row(folder, f'{{"/", "{tail}"}}')
+        case "octal":
+            with_row(folder, f'"\\057{tail}"')
+        case "above":
+            with_row(folder, f'"../../../../../../../../{tail}"')
+        case "stringified":
+            with_row(folder, f"`NAME({data})")
+            source = folder / "serial.sv"
+            source.write_text('`define NAME(x) `"x`"\n' + source.read_text())
+        case "opened":
+            read = f'logic s; integer f, n; initial begin f = $fopen("{data}", "r"); n = $fscanf(f, "%b", s); end'
+            signed_decoder(folder, f"{read} assign sign = s;")
+        case "header":
+            signed_decoder(folder, '`include "row.vh"')
+            (folder / "row.vh").write_text(f'logic row [1]; initial $readmemb("{data}", row); assign sign = row[0];\n')
+        case "vhdl":
+            vhdl_with_table(folder, f'"{data}"')
+        case "vhdl joined":
+            vhdl_with_table(folder, f'"/" & "{tail}"')
+    with pytest.raises(LinkOpenError, match=r"names data with .*`files`"):
+        answers_of(folder, memory, "verilated" if "vhdl" in kind else "cocotb:icarus")
+
+
+def test_files_that_are_written_and_texts_that_are_no_names_are_taken(memory: Memory, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    folder = signed_decoder(
+        tmp_path / "serial",
+        f"""// not $readmemh("/tmp/x", row)
+        integer log; initial begin log = $fopen("{log}", "w"); $fdisplay(log, "/etc"); $fclose(log); end
+        logic row [1]; initial $readmemb("lut..mem", row); assign sign = row[0] ^ ("//" != "//");""",
+    )
+    manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
+    (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, "files": ["lut..mem"]}))
+    (folder / "lut..mem").write_text("0\n")
+    for _ in range(2):
+        check_answers(folder, memory)
+        assert log.read_text() == "/etc\n"
+
+
+@pytest.mark.parametrize("line", ['`define NAME "sign.vh"\n`include `NAME', '`include"sign.vh"'])
+def test_header_of_two_files_is_seen_however_it_is_included(line: str, memory: Memory, tmp_path: Path) -> None:
+    folder = signed_decoder(tmp_path / "serial", f'localparam Comment = "/*";\n{line}\n/* */')
+    (folder / "first" / "sign.vh").write_text("assign sign = 1'b0;\n")
+    check_answers(folder, memory)
+    (folder / "sign.vh").write_text("assign sign = 1'b1;\n")
+    with pytest.raises(LinkOpenError, match=r"serial\.sv includes sign\.vh.*rename or remove"):
         answers_of(folder, memory)
 
 
 def test_data_behind_a_name_that_is_made_at_run_time_is_refused(memory: Memory, tmp_path: Path) -> None:
     (tmp_path / "sign.mem").write_text("1\n")
-    first, *others = str(tmp_path / "sign.mem").split("/")[1:]
-    joined = ", ".join(f'"/", "{part}"' for part in (first, *others))
-    folder = signed_decoder(
-        tmp_path / "serial", f"logic row [1]; initial $readmemb({{{joined}}}, row); assign sign = row[0];"
-    )
+    folder = with_row(tmp_path / "serial", f'{{8\'h2f, "{str(tmp_path)[1:]}/sign.mem"}}')
     with pytest.raises(LinkOpenError, match=r"sign\.mem, which is none of the decoder's `files`"):
         answers_of(folder, memory)
 
@@ -544,6 +600,31 @@ def test_rtl_from_outside_its_folder_travels_with_a_sweep(memory: Memory, tmp_pa
     unpacked = package.unpacked()
     assert not unpacked.is_relative_to(there)
     check_answers(unpacked, memory)
+
+
+@pytest.mark.parametrize("kind", ["header of C", "by macro", "hidden folder", "Icarus alone"])
+def test_whatever_lies_elsewhere_travels_with_a_sweep(kind: str, memory: Memory, tmp_path: Path) -> None:
+    there, link_name = tmp_path / "there", "cocotb:icarus" if kind == "Icarus alone" else "verilated"
+    folder, sign = there / "decoder", "assign sign = 1'b1;\n"
+    (there / "common").mkdir(parents=True)
+    if kind == "header of C":
+        write_decoder(folder, ("called.sv", "decide.c"), None, include_dirs=["../common"])
+        (there / "common" / "decide.h").write_text("#define INVERTED 1\n")
+    else:
+        place = "../common" if kind != "hidden folder" else ".generated"
+        line = {
+            "by macro": '`define NAME "sign.svh"\n`include `NAME',
+            "hidden folder": '`include "sign.svh"',
+            "Icarus alone": '`ifdef __ICARUS__\n`include "sign.svh"\n`else\nassign sign = 0;\n`endif',
+        }[kind]
+        signed_decoder(folder, line)
+        (folder / place).mkdir(exist_ok=True)
+        (folder / place / "sign.svh").write_text(sign)
+        manifest = yaml.safe_load((folder / MANIFEST_NAME).read_text())
+        (folder / MANIFEST_NAME).write_text(yaml.safe_dump({**manifest, "include_dirs": [place]}))
+    unpacked = pack(str(folder), memory.problem).unpacked()
+    shutil.rmtree(there)
+    check_answers(unpacked, memory, link_name, inverted=True)
 
 
 @pytest.mark.parametrize("link_name", ["verilated", "cocotb:icarus", "cocotb:ghdl"])

@@ -256,7 +256,14 @@ def test_the_arty_a7_gets_a_script_that_reads_everything_and_writes_the_bitstrea
     read = re.findall(r"[\w./-]+\.sv", first["read_verilog"])
     text = "".join((target / file).read_text() for file in read)
     modules = {*re.findall(r"^(?:module|package) (\w+)", text, re.MULTILINE)}
-    assert {"arty_a7_top", "decoder_top_uart", "decoder_top", "decoder_core", "decoder_pkg", "board_reset"} <= modules
+    assert {
+        "arty_a7_top",
+        "decoder_top_uart",
+        "decoder_top",
+        "decoder_core",
+        "decoder_pkg",
+        "qtwin_board_reset",
+    } <= modules
     assert first["write_bitstream"] == f"write_bitstream -force arty_a7-{decoder.manifest.name}.bit"
     built = DecoderFolder(target / "decoder")
     assert built.manifest.clock_mhz == 50

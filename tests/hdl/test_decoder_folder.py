@@ -1,5 +1,8 @@
 """Compiled folders: whole, self-contained, lint-clean, and refused with the reason when damaged."""
 
+import os
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +141,65 @@ def test_cached_build_builds_each_content_once_and_keeps_no_failure(
             cached_build({"sources": [source]}, build)
     assert len(built) == 4
     assert not built[-1].exists()
+
+
+@pytest.mark.parametrize("way", ["moved", "linked", "linked folder"])
+def test_what_is_exchanged_while_a_build_reads_it_is_read_again(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a file that is older than the build."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "header.vh").write_text(name)
+        os.utime(tmp_path / name / "header.vh", (1e9, 1e9))
+    place = tmp_path / "place"
+    header = place / "header.vh"
+    if way == "linked folder":
+        place.symlink_to(tmp_path / "old")
+    else:
+        place.mkdir()
+        header.symlink_to(tmp_path / "old" / "header.vh") if way == "linked" else shutil.copy2(
+            tmp_path / "old" / "header.vh", header
+        )
+    exchanges = [True, False]
+
+    def build(folder: Path) -> list[Path]:
+        (folder / "result").write_text(header.read_text())
+        if exchanges.pop(0):
+            if way == "moved":
+                (tmp_path / "new" / "header.vh").rename(header)
+            else:
+                changed = place if way == "linked folder" else header
+                changed.unlink()
+                changed.symlink_to(tmp_path / "new" / ("" if way == "linked folder" else "header.vh"))
+        return [header]
+
+    assert (cached_build({}, build) / "result").read_text() == "old"
+    for _ in range(2):
+        assert (cached_build({}, build) / "result").read_text() == "new"
+    assert exchanges == []
+
+
+def test_a_source_that_is_edited_while_it_is_built_and_put_back_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    source = tmp_path / "source.sv"
+    source.write_text("right")
+    edits = [True, False]
+
+    def build(folder: Path) -> None:
+        if edits.pop(0):
+            source.write_text("other")
+        (folder / "result").write_text(source.read_text())
+        source.write_text("right")
+
+    cached_build({"sources": [source]}, build)
+    time.sleep(0.05)
+    for _ in range(2):
+        assert (cached_build({"sources": [source]}, build) / "result").read_text() == "right"
+        edits[:] = edits or [False]
 
 
 def test_irregular_layers_keep_their_place_in_the_address() -> None:

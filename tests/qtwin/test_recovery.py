@@ -25,6 +25,7 @@ from bridge.loop import LoopRun, LoopSettings, run_loop, session_problem
 from bridge.report import result
 from qtwin.embedded import TwinAddress
 from tests.bridge.boards import RunningBoard, running_board
+from tests.bridge.test_foreign_rtl import write_decoder
 from tests.qtwin.conftest import Qtwin
 from twin.client import TwinClient
 
@@ -130,13 +131,17 @@ def test_a_cable_that_stays_away_stops_the_run_with_one_message_and_it_goes_on_l
     assert "holds no unfinished run" in again.message
 
 
-@pytest.mark.parametrize("file", ["byte_decoder.sv", "way.vh", "decoder.yaml"])
+@pytest.mark.parametrize("file", ["byte_decoder.sv", "way.vh", "decoder.yaml", "decide.h"])
 def test_a_run_does_not_go_on_with_another_decoder(client: TwinClient, qtwin: Qtwin, file: str) -> None:
     own, folder = qtwin.folder / "own", qtwin.folder / "run"
-    shutil.copytree(BYTE_STREAM, own)
-    source, header = own / "byte_decoder.sv", own / "way.vh"
-    source.write_text('`include "way.vh"\n' + source.read_text().replace("3'b001;", "`WAY;"))
-    header.write_text("`define WAY 3'b001\n")
+    if file == "decide.h":  # of C that the RTL calls
+        write_decoder(own, ("called.sv", "decide.c", file), None)
+        (own / file).write_text("#define INVERTED 0\n")
+    else:
+        shutil.copytree(BYTE_STREAM, own)
+        source, header = own / "byte_decoder.sv", own / "way.vh"
+        source.write_text('`include "way.vh"\n' + source.read_text().replace("3'b001;", "`WAY;"))
+        header.write_text("`define WAY 3'b001\n")
     folder.mkdir()
 
     def stop() -> None:
@@ -148,11 +153,15 @@ def test_a_run_does_not_go_on_with_another_decoder(client: TwinClient, qtwin: Qt
     )  # fmt: skip
     assert "stopped here" in str(run_loop(settings, client, AtShot(300, stop), folder).error)
     before = (own / file).read_text()
-    (own / file).write_text(before.replace("3'b001", "3'b110").replace("8'hA5", "8'hA4").replace("[7, 5,", "[5, 7,"))
+    changes = {"3'b001": "3'b110", "8'hA5": "8'hA4", "[7, 5,": "[5, 7,", "INVERTED 0": "INVERTED 1"}
+    changed = before
+    for old, new in changes.items():
+        changed = changed.replace(old, new)
+    (own / file).write_text(changed)
     assert (own / file).read_text() != before
     refused = qtwin.loop("--resume", str(folder))
     assert refused.code == 1
-    assert "is not as it was when the run was stopped after 300 shots" in refused.message
+    assert "is not as it was when the run" in refused.message
     (own / file).write_text(before)
     outcome = qtwin.loop("--resume", str(folder))
     assert outcome.code == 0, outcome.errors
@@ -171,7 +180,7 @@ def test_a_link_that_is_lost_does_not_come_back_with_another_decoder(client: Twi
         source.write_text(source.read_text().replace("3'b001;", "3'b110;"))
 
     found = run_loop(settings, client, AtShot(300, change), tmp_path / "run")
-    assert "changed while the run went on" in str(found.error)
+    assert "is not as it was when the run began" in str(found.error)
 
 
 def test_faults_of_every_kind_at_once_lose_nothing(client: TwinClient, board: RunningBoard, tmp_path: Path) -> None:

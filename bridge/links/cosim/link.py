@@ -20,7 +20,7 @@ from bridge.links.cosim import wire
 from bridge.links.cosim.simulate import build_decoder
 from bridge.links.cosim.wire import Ended, Frame, Operation, Result
 from bridge.suggestions import did_you_mean
-from hdl.build import first_errors, simulator_version
+from hdl.build import first_errors, read_id, simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 from hdl.places import plain_temporary_folder
@@ -82,7 +82,7 @@ class CocotbLink:
                 f"the decoder {self._decoder.manifest.name} cannot be simulated: {fault[0].strip()}\n"
                 "A file that the RTL reads has to be named in `files` of decoder.yaml, as the RTL names it"
             )
-        return LinkInfo(link="cocotb", simulator=version, clocked=True, built=True)
+        return LinkInfo(link="cocotb", simulator=version, clocked=True, read_id=read_id(build_folder))
 
     def exchange(self, words: Words, num_answers: int) -> Words:
         """See `Link.exchange`."""

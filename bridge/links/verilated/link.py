@@ -8,7 +8,7 @@ import numpy as np
 from bridge.errors import DecoderSilentError, LinkError, LinkOpenError, ProtocolError, RegisterError
 from bridge.links.base import Deadlines, LinkInfo, ShotCycles, Transfer, Words
 from bridge.links.verilated.library import build_library, load_library, trouble_of
-from hdl.build import simulator_version
+from hdl.build import read_id, simulator_version
 from hdl.compile.manifest import DecoderFolder
 from hdl.errors import HdlError
 
@@ -33,14 +33,15 @@ class VerilatedLink:
         """Build (first time) and power on; see `Link.open`."""
         trace = self._trace_file.suffix.lstrip(".") if self._trace_file else None
         try:
-            self._library = load_library(build_library(self._decoder.design, trace=trace))
+            library = build_library(self._decoder.design, trace=trace)
+            self._library = load_library(library)
             version = simulator_version("verilator")
         except (HdlError, OSError) as error:
             raise LinkOpenError(str(error)) from error
         self._handle = self._library.qtwin_open(str(self._trace_file).encode() if self._trace_file else None)
         if trouble := trouble_of(self._library):
             raise LinkOpenError(f"the decoder {self._decoder.manifest.name} cannot be simulated: {trouble}{REMEDY}")
-        return LinkInfo(link="verilated", simulator=version, clocked=True, built=True)
+        return LinkInfo(link="verilated", simulator=version, clocked=True, read_id=read_id(library.parent))
 
     def exchange(self, words: Words, num_answers: int) -> Words:
         """See `Link.exchange`."""

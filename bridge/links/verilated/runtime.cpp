@@ -28,7 +28,7 @@ namespace std {
 // Called by the runtime in place of fopen: files.h.
 FILE* qtwin_fopen(const char* path, const char* mode) {
     if (mode[0] != 'r' || files_folder.empty()) return fopen(path, mode);
-    if (path[0] == '/' || std::strstr(path, "..") != nullptr) {  // no build and no report knows of such data
+    if (path[0] == '/' || std::strncmp(path, "../", 3) == 0 || std::strstr(path, "/../") != nullptr) {  // no build and no report knows of such data
         note(std::string("the RTL reads ") + path + ", which is none of the decoder's `files`");
         return nullptr;
     }

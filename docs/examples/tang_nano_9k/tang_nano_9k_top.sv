@@ -8,7 +8,7 @@ module tang_nano_9k_top #(
     output logic uart_tx
 );
   logic rst_n;
-  board_reset u_reset (
+  qtwin_board_reset u_reset (
       .clk_i (clk_27mhz),
       .hold_i(1'b0),
       .rst_no(rst_n)

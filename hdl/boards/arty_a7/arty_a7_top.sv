@@ -1,5 +1,5 @@
 // Arty A7-35T: the decoder on the board's USB serial port. The red RESET button resets it; the LEDs LD4 to LD7 are those
-// of board_leds.
+// of qtwin_board_leds.
 `default_nettype none
 module arty_a7_top #(
     parameter int ClocksPerBit = 25,
@@ -37,7 +37,7 @@ module arty_a7_top #(
       .O(clk)
   );
 
-  board_reset u_reset (
+  qtwin_board_reset u_reset (
       .clk_i (clk),
       .hold_i(!reset_n || !locked),
       .rst_no(rst_n)
@@ -52,7 +52,7 @@ module arty_a7_top #(
       .uart_tx_o(uart_rxd_out)
   );
 
-  board_leds u_leds (
+  qtwin_board_leds u_leds (
       .clk_i(clk),
       .rst_ni(rst_n),
       .uart_rx_i(uart_txd_in),

@@ -12,7 +12,7 @@ module colorlight_i5_top #(
 );
   logic rst_n, unused_out_of_reset;
   logic [3:0] leds;
-  board_reset u_reset (
+  qtwin_board_reset u_reset (
       .clk_i (clk_25mhz),
       .hold_i(!reset_n),
       .rst_no(rst_n)
@@ -27,7 +27,7 @@ module colorlight_i5_top #(
       .uart_tx_o(uart_tx)
   );
 
-  board_leds #(
+  qtwin_board_leds #(
       .BlinkBits(24)
   ) u_leds (
       .clk_i(clk_25mhz),

@@ -1,4 +1,4 @@
-// iCE40-HX8K breakout board: the decoder on the second port of the board's FT2232H. The LEDs are those of board_leds.
+// iCE40-HX8K breakout board: the decoder on the second port of the board's FT2232H. The LEDs are those of qtwin_board_leds.
 `default_nettype none
 module hx8k_top #(
     parameter int ClocksPerBit = 12
@@ -9,7 +9,7 @@ module hx8k_top #(
     output logic [3:0] led
 );
   logic rst_n;
-  board_reset u_reset (
+  qtwin_board_reset u_reset (
       .clk_i (clk_12mhz),
       .hold_i(1'b0),
       .rst_no(rst_n)
@@ -24,7 +24,7 @@ module hx8k_top #(
       .uart_tx_o(ftdi_rxd)
   );
 
-  board_leds #(
+  qtwin_board_leds #(
       .BlinkBits(23)
   ) u_leds (
       .clk_i(clk_12mhz),

@@ -13,7 +13,7 @@ module icebreaker_top #(
 );
   logic rst_n, unused_out_of_reset;
   logic [3:0] leds;
-  board_reset u_reset (
+  qtwin_board_reset u_reset (
       .clk_i (clk_12mhz),
       .hold_i(!btn_n),
       .rst_no(rst_n)
@@ -28,7 +28,7 @@ module icebreaker_top #(
       .uart_tx_o(ftdi_rxd)
   );
 
-  board_leds #(
+  qtwin_board_leds #(
       .BlinkBits(23)
   ) u_leds (
       .clk_i(clk_12mhz),

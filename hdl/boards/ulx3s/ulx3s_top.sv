@@ -1,4 +1,4 @@
-// ULX3S: the decoder on the board's USB serial port. FIRE1 resets it; the LEDs are those of board_leds.
+// ULX3S: the decoder on the board's USB serial port. FIRE1 resets it; the LEDs are those of qtwin_board_leds.
 //
 // With UsePll the decoder runs at 50 MHz, else at the oscillator's 25 MHz.
 `default_nettype none
@@ -57,7 +57,7 @@ module ulx3s_top #(
     end
   endgenerate
 
-  board_reset u_reset (
+  qtwin_board_reset u_reset (
       .clk_i (clk),
       .hold_i(btn_fire1 || !locked),
       .rst_no(rst_n)
@@ -72,7 +72,7 @@ module ulx3s_top #(
       .uart_tx_o(ftdi_rxd)
   );
 
-  board_leds u_leds (
+  qtwin_board_leds u_leds (
       .clk_i(clk),
       .rst_ni(rst_n),
       .uart_rx_i(ftdi_txd),

@@ -1,6 +1,6 @@
 // Reset for a board: from power-on until the clock has run for a while, and while the button is pressed.
 `default_nettype none
-module board_reset (
+module qtwin_board_reset (
     input  logic clk_i,
     input  logic hold_i,  // not synchronous to the clock: a button, a PLL that has not locked
     output logic rst_no

@@ -1,6 +1,6 @@
 // What a glance at the board should tell: the clock runs, the decoder is out of reset, bytes come, bytes go.
 `default_nettype none
-module board_leds #(
+module qtwin_board_leds #(
     parameter int BlinkBits = 25  // a flash on the line is stretched to a quarter of the blinking's period
 ) (
     input  logic       clk_i,
