@@ -126,11 +126,6 @@ class Standing:
     is_last: bool = False
 
     @property
-    def excels(self) -> bool:
-        """Whether it is as good as the best of its peers."""
-        return bool(self.peers) and self.ours <= min(self.peers.values())
-
-    @property
     def worst(self) -> tuple[str, int]:
         """The worst of its peers."""
         return max(self.peers.items(), key=lambda each: each[1], default=("PyMatching", self.best))

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+import numpy as np
+
+from bridge.decoders import compiled_graph
 from bridge.doctor.accuracy_checks import (
     annihilates_the_syndrome,
     answers_vary,
@@ -15,13 +18,13 @@ from bridge.doctor.accuracy_checks import (
 from bridge.doctor.crowd_checks import crowded, many_events
 from bridge.doctor.explanation import explain_constant, right_way_round
 from bridge.doctor.findings import Diagnosis, Finding, failed, passed, skipped
-from bridge.doctor.heed_checks import heeds, knows_errors, single_errors, try_single_errors
+from bridge.doctor.heed_checks import SingleErrors, heeds, knows_errors, single_errors, try_single_errors
 from bridge.doctor.lint_checks import about_loops, own_warnings
 from bridge.doctor.memory_checks import OWN_SHOT_ALONE, goes_on, long_run, own_shot_alone
 from bridge.doctor.modest import Company
 from bridge.doctor.own_stream import other_polarity, valid_comes_first
 from bridge.doctor.patient import Patient, Shots, UnansweredError
-from bridge.doctor.pause_checks import pauses_change_nothing
+from bridge.doctor.pause_checks import pauses_change_nothing, quiet_shots_change_nothing, reads_change_nothing
 from bridge.doctor.power_on_checks import initial_values, no_unknown_values
 from bridge.doctor.stream_checks import (
     GAPS_AND_STALLS,
@@ -38,6 +41,7 @@ from bridge.errors import LinkError, LinkLostError, LinkOpenError, RegisterError
 from bridge.probe import CALL_LIMIT_S, NO_RETURN, Bench
 from bridge.problem import DecodingProblem
 from hdl.compile.manifest import DecoderFolder
+from hdl.errors import HdlError
 from hdl.registers.map import ID_VALUE, VERSION_MAJOR, VERSION_MAJOR_VALUE, Address
 
 OF_ANSWERS_THAT_VARY = (
@@ -137,6 +141,8 @@ def _look_at(chart: "_Chart", patient: Patient, session: Mapping[str, Any], sett
     chart.see("the decoder's own valid", lambda: [each for each in [valid_comes_first(patient, telling)] if each])
     if not chart.failed(GAPS_AND_STALLS):
         chart.see("pauses", lambda: pauses_change_nothing(patient, telling))
+    chart.see("quiet shots", lambda: quiet_shots_change_nothing(patient, telling))
+    chart.see("registers are read", lambda: reads_change_nothing(patient, telling))
     chart.see("a reset leaves nothing behind", lambda: reset_forgets(patient, telling))
     chart.see("recovers after a fault", lambda: faults_are_survived(patient, telling))
     of_all_sorts = crowded(patient, settings.seed)
@@ -200,7 +206,7 @@ def _look_at_corrections(
             follows = annihilates_the_syndrome(patient, bits, shots) if (bits != bits[0]).any() else None
             return _about_a_constant(vary, order, follows, helps(flips, shots))
         singles, heeded = try_single_errors(patient), heeds(patient, settings.seed)
-        company = Company(patient.problem.graph, singles.reference)
+        company = _company(patient, singles)
         remembers = chart.failed(OWN_SHOT_ALONE)
         chart.num_decisions += 6 + flips.shape[1]
         order = right_way_round(patient, some, telling, session, singles, heeded, remembers)
@@ -219,20 +225,34 @@ def _look_at_corrections(
         standing = stand(
             patient, patient.decode(fresh.events), fresh, company, singles.wrong, heeded.sees_layers
         )  # fmt: skip
+        known, unknown = knows_errors(patient, company, standing.is_last, why_not, settings.seed)
         return [
             vary,
             annihilates_the_syndrome(patient, bits, shots),
             order,
-            single_errors(patient, singles, company, standing.excels, explained or not heeded.sees_layers),
+            single_errors(
+                patient, singles, company, unknown, standing.is_last, explained or not heeded.sees_layers
+            ),
             heeded.finding,
             heeded.layers,
-            knows_errors(patient, company, standing.is_last, why_not, settings.seed),
+            known,
             many,
             helped,
             good_enough(standing),
         ]  # fmt: skip
 
     chart.see("corrections", corrections)
+
+
+def _company(patient: Patient, singles: SingleErrors) -> Company:
+    """Modest decoders of the problem, also with the weights that the decoder was made with."""
+    graph = patient.problem.graph
+    try:
+        own = compiled_graph(patient.decoder, patient.problem)
+    except HdlError:  # its model is not one of this problem
+        return Company(graph, singles.reference)
+    is_other = own.num_edges != graph.num_edges or not np.allclose(own.edge_probability, graph.edge_probability)
+    return Company(graph, singles.reference, own if is_other else None)
 
 
 def _about_a_constant(vary: Finding, order: Finding, follows: Finding | None, helped: Finding) -> list[Finding]:
@@ -277,7 +297,7 @@ def _look_further(chart: "_Chart", longer: LongerMemory | None, settings: Examin
             flips = patient.flips(answers)
             chart.num_decisions += 2
             heeded, singles = heeds(patient, settings.seed), try_single_errors(patient)
-            company = Company(patient.problem.graph, singles.reference)
+            company = _company(patient, singles)
             judged = good_enough(stand(patient, flips, shots, company, singles.wrong, heeded.sees_layers))
             for finding in (helps(flips, shots), heeded.finding, judged):
                 if finding.state != "pass":

@@ -1,5 +1,6 @@
 """Checks of what a decoder looks at: every detector, every layer, every single error."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,18 +57,22 @@ def try_single_errors(patient: Patient) -> SingleErrors:
     return SingleErrors(events, patient.best(events), patient.decode(events), tuple(names))
 
 
-def single_errors(patient: Patient, found: SingleErrors, company: Company, excels: bool, explained: bool) -> Finding:
+def single_errors(
+    patient: Patient, found: SingleErrors, company: Company, unknown: Set[int], is_last: bool, explained: bool
+) -> Finding:
     """Whether single errors are decoded as PyMatching does; those that are not, with their detectors.
 
-    A code of distance 3 or more corrects any single error, whatever the weights. A decoder that has some wrong is ill
-    but where a modest decoder leaves out the same ones, where other errors set off the same detectors, or where all in
-    all it is as good as the best of the modest decoders: it may know better how likely each error is.
+    A code of distance 3 or more lets any single error be corrected; with weights that are far apart a greedy decoder
+    has some wrong. So a decoder that has is ill only where no modest decoder leaves out the same ones, no other error
+    sets off the same detectors, and it does not know one of them in company with others, either, or is worse than each
+    of the modest decoders.
 
     Args:
         patient: under examination.
         found: its answers.
         company: modest decoders.
-        excels: whether it is as good as the best of them.
+        unknown: errors that it does not seem to know, see `knows_errors`.
+        is_last: whether it is significantly worse than each of several of them.
         explained: whether something else that was found makes them wrong.
     """
     check = "single errors are decoded"
@@ -83,7 +88,7 @@ def single_errors(patient: Patient, found: SingleErrors, company: Company, excel
     names = [found.names[index] for index in wrong]
     sure = frozenset(wrong) - ambiguous_errors(patient.problem.graph)
     alike = company.excuses(sure) if sure else None
-    if sure and alike is None and company.decoders and not excels and not explained:
+    if sure and alike is None and company.decoders and (is_last or sure & unknown) and not explained:
         return failed(
             check, "single errors decoded wrongly", f"{evidence}; no modest decoder leaves out just these",
             "each of them alone tells what it is: look for what these have in common, an edge or a row that is missing",
@@ -97,8 +102,10 @@ def single_errors(patient: Patient, found: SingleErrors, company: Company, excel
     )  # fmt: skip
 
 
-def knows_errors(patient: Patient, company: Company, is_last: bool, why_not: str | None, seed: int) -> Finding:
-    """Whether it answers as if it knew each error of the graph.
+def knows_errors(
+    patient: Patient, company: Company, is_last: bool, why_not: str | None, seed: int
+) -> tuple[Finding, frozenset[int]]:
+    """Whether it answers as if it knew each error of the graph; and the edges of those that it does not.
 
     Sent are syndromes of two or three errors that every modest decoder answers in one way when it knows the first of
     them, and in another when it does not. Weights that are off can do the same: it is a warning but for a decoder that
@@ -114,25 +121,23 @@ def knows_errors(patient: Patient, company: Company, is_last: bool, why_not: str
     check = "every error is known"
     graph = patient.problem.graph
     if why_not is not None or not company.decoders:
-        return skipped(check, why_not or "there is nothing to compare with")
+        return skipped(check, why_not or "there is nothing to compare with"), frozenset()
     telling = telling_syndromes(graph, seed, KNOWS_S)
     if not telling:
-        return skipped(check, "no syndrome tells")
+        return skipped(check, "no syndrome tells"), frozenset()
     events = patient.nothing(sum(len(each.defects) for each in telling))
     events[:, graph.vertex_detector] = np.concatenate([each.defects for each in telling])
     right = (patient.decode(events) == np.concatenate([each.flips for each in telling])).all(axis=1)
     ends = np.cumsum([len(each.defects) for each in telling])
     as_if_not = [~each for each in np.split(right, ends[:-1])]
-    unknown = [
-        _error_in_words(patient, each.edge)
-        for each, wrong in zip(telling, as_if_not, strict=True) if wrong.mean() >= AS_IF_UNKNOWN
-    ]  # fmt: skip
+    edges = [each.edge for each, w in zip(telling, as_if_not, strict=True) if w.mean() >= AS_IF_UNKNOWN]
+    unknown = [_error_in_words(patient, edge) for edge in edges]
     measured = [w for each, w in zip(telling, as_if_not, strict=True) if _is_measurement(patient, each.edge)]
     of_measurements = np.concatenate(measured) if measured else np.zeros(0, dtype=bool)
     none_measured = of_measurements.size >= LEAST_OF_A_KIND and of_measurements.mean() >= AS_IF_NONE_KNOWN
     tried = f"{len(events)} syndromes that tell of {len(telling)} errors whether they are known"
     if len(unknown) < LEAST_UNKNOWN and not none_measured:
-        return passed(check, tried)
+        return passed(check, tried), frozenset(edges)
     evidence = f"of {tried}, those of {len(unknown)} errors are answered as if these were not"
     evidence += f": {', '.join(unknown[:LISTED])}" if unknown else ""
     if none_measured:
@@ -143,8 +148,9 @@ def knows_errors(patient: Patient, company: Company, is_last: bool, why_not: str
     remedy = "look for pairs that are not matched, rows that are left out of a list, weights that are far off"
     if is_last:
         evidence += "; and it is worse than each of the modest decoders"
-        return failed(check, "does not know errors of its graph", evidence, remedy, errors=unknown)
-    return warned(check, "answers as if it did not know some errors", evidence, remedy, errors=unknown)
+        return failed(check, "does not know errors of its graph", evidence, remedy, errors=unknown), frozenset(edges)
+    found = warned(check, "answers as if it did not know some errors", evidence, remedy, errors=unknown)
+    return found, frozenset(edges)
 
 
 def _error_in_words(patient: Patient, edge: int) -> str:

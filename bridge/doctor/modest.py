@@ -80,16 +80,28 @@ def error_events(graph: DecodingGraph) -> Bits:
 
 
 class Company:
-    """Modest decoders of one graph, and the single errors that each of them decodes wrongly.
+    """Modest decoders of a problem, and the single errors that each of them decodes wrongly.
+
+    They have the weights of the problem's error model, and those of the model that the decoder under examination was
+    made from: it need not be made for this noise.
 
     Attributes:
         decoders: by name; none where a detector has no way to the boundary.
         wrong: of each, the edges whose error alone it decodes otherwise than the reference.
     """
 
-    def __init__(self, graph: DecodingGraph, reference: Bits) -> None:
-        """reference: flips of each edge's error alone, 0/1 of shape (edges, observables)."""
-        self.decoders = modest_decoders(graph)
+    def __init__(self, graph: DecodingGraph, reference: Bits, own: DecodingGraph | None = None) -> None:
+        """Judge them.
+
+        Args:
+            graph: of the problem.
+            reference: flips of each edge's error alone, 0/1 of shape (edges, observables).
+            own: the graph that the decoder was made from, where it is another one.
+        """
+        self.decoders = dict(modest_decoders(graph))
+        if own is not None and np.array_equal(own.vertex_detector, graph.vertex_detector):
+            weighted = {name: each for name, each in modest_decoders(own).items() if "weights" not in name}
+            self.decoders |= {f"{name} with weights of its own": each for name, each in weighted.items()}
         errors = error_events(graph)
         self.wrong = {
             name: frozenset(np.flatnonzero((decode(errors) != reference).any(axis=1)).tolist())

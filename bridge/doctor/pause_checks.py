@@ -3,13 +3,18 @@
 from dataclasses import replace
 from time import monotonic
 
+import numpy as np
+
 from bridge.doctor.findings import Finding, failed, passed, skipped
-from bridge.doctor.patient import Patient, Shots
+from bridge.doctor.patient import Patient, Shots, UnansweredError
 from bridge.doctor.stream_checks import difference
+from bridge.errors import RegisterError
 from bridge.probe import Plan
+from hdl.registers.map import Address
 
 CHECK = "answers do not depend on pauses"
 FEW_SHOTS = 6
+QUIET_SHOTS = 500
 PAUSES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 """Cycles before each shot, one run each."""
 PAUSES_S = 10.0
@@ -68,3 +73,53 @@ def pauses_change_nothing(patient: Patient, shots: Shots) -> Finding:
             )  # fmt: skip
     told = ", ".join(what for what, _ in LONG_GAPS.values())
     return passed(CHECK, f"{len(some)} shots after up to {longest:,} cycles each, and with {told}")
+
+
+def quiet_shots_change_nothing(patient: Patient, shots: Shots) -> Finding:
+    """Whether shots are answered alike after many without an event, as a quiet device sends. shots: with events."""
+    check = "answers do not depend on quiet shots"
+    some = shots.first(FEW_SHOTS)
+    events = np.concatenate([patient.nothing(QUIET_SHOTS), some.events])
+    try:
+        expected = patient.decode(some.events)
+    except UnansweredError as error:
+        return skipped(check, f"without them: {error}")
+    try:
+        found = patient.decode(events)[QUIET_SHOTS:]
+    except UnansweredError as error:
+        return failed(
+            check, "stops after quiet shots", f"with {QUIET_SHOTS} shots without an event before: {error}",
+            "a shot without an event is one like any other; look for a counter of them",
+        )  # fmt: skip
+    if not np.array_equal(found, expected):
+        return failed(
+            check, "wrong after quiet shots",
+            f"with {QUIET_SHOTS} shots without an event before, {int((found != expected).any(axis=1).sum())} of "
+            f"{len(some)} shots are answered otherwise",
+            "a shot without an event is one like any other; look for a counter of them",
+        )  # fmt: skip
+    return passed(check, f"{len(some)} shots after {QUIET_SHOTS} without an event")
+
+
+def reads_change_nothing(patient: Patient, shots: Shots) -> Finding:
+    """Whether the shots after a register was read are answered as they are without that. shots: with events."""
+    check = "answers do not depend on registers that are read"
+    some = shots.first(FEW_SHOTS)
+    words = patient.words(some.events)
+    contents = []
+    for is_read in (False, True):
+        patient.reset()
+        patient.go_on(words, len(some))
+        if is_read:
+            try:
+                patient.bench.read_register(Address.ID)
+            except RegisterError as error:
+                return skipped(check, f"no register answers: {error}")
+        _, answers = patient.go_on(words, len(some))
+        contents.append(patient.contents(answers))
+    if contents[0] != contents[1]:
+        return failed(
+            check, "a register that is read changes an answer", difference(contents[0], contents[1], answers),
+            "what answers registers shares no state with what decodes",
+        )  # fmt: skip
+    return passed(check, f"{len(some)} shots after a read")

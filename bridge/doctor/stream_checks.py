@@ -243,6 +243,7 @@ def timing_independence(patient: Patient, shots: Shots) -> list[Finding]:
     hold_cycles = max(HOLD_CYCLES, 4 * int(first.offered_cycles[0]) if len(first.offered_cycles) else 0)
     plans = {name.format(hold_cycles): plan for name, plan in PLANS.items()}
     plans[HOLD.format(hold_cycles)] = replace(PLANS[HOLD], hold_cycles=hold_cycles)
+    plans["an output that is slower than the decoder"] = _slow_output(first, len(shots))
     runs = {name: patient.answer(words, len(shots), plan) for name, plan in plans.items()}
     observations = [first, *(observation for observation, _ in runs.values())]
     return [
@@ -251,6 +252,14 @@ def timing_independence(patient: Patient, shots: Shots) -> list[Finding]:
         _valid_is_first(first, runs[HOLD.format(hold_cycles)][0], hold_cycles),
         _same_answers(patient, undisturbed, {name: answers for name, (_, answers) in runs.items()}, plans, len(shots)),
     ]
+
+
+def _slow_output(undisturbed: Observation, num_shots: int) -> Plan:
+    """Each answer waits some times as long as a shot takes, so that results pile up behind it."""
+    words = max(1, len(undisturbed.words) // max(1, num_shots))
+    cycles_a_word = 3 * undisturbed.end_cycle / max(1, num_shots) / words
+    share = 1 - 1 / min(max(cycles_a_word, 4.0), 1000.0)
+    return Plan(output_pause_per_mille=round(1000 * share), seed=15)
 
 
 def _valid_is_first(undisturbed: Observation, held: Observation, hold_cycles: int) -> Finding:
