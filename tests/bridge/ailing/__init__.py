@@ -86,7 +86,12 @@ CORE_EDITS = {
   end
 """,
     "  assign last = ": """\
-  assign last = reached && wait_q == '0;
+  logic [5:0] quiet_q;  // shots without an event in a row
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) quiet_q <= '0;
+    else if (start_i) quiet_q <= events_i != '0 ? '0 : quiet_q + 6'(quiet_q != '1);
+  end
+  assign last = reached && wait_q == '0 && !(ailment == "core: stops after quiet shots" && quiet_q == '1);
   assign reached = ailment == "core: stops walking early" ? index_q == pair_pkg::IndexBits'(pair_pkg::NumPairs / 3) :
       """,
     "      left_q  <= events_i;\n": """\

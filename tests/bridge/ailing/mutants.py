@@ -29,7 +29,7 @@ BRIEF = Examination(shots=4096, order_shots=1000, paced_shots=2000, endurance_s=
 """Enough for all of the set; what takes tens of thousands of shots shows in the endurance run."""
 Memory = tuple[Mapping[str, Any], DecodingProblem]
 Patients = tuple[DecoderFolder, Memory]
-NO_AILMENT = ("edited core", "manifest", "skeleton stream")
+NO_AILMENT = ("edited core", "edited files", "manifest", "skeleton stream")
 """Bases that have their one mutation built in."""
 BLIND = "core: sees the final syndrome alone"
 
@@ -176,6 +176,7 @@ IN_FOUR_ROUNDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "core: an error is left out": (WORSE, ("^single errors decoded wrongly$",)),
 }
 IN_SKELETON: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "core: stops after quiet shots": (DEADLOCK, ("^stops after quiet shots$",)),
     "core: every other shot": (NUMBER, ("depend on the shot's number",)),
     "core: rarely slow": (CLOCK, ("^misses the deadline$",)),
     "core: two detectors exchanged": (ORDER, ("^detectors 7 and 8 exchanged",)),
@@ -261,6 +262,39 @@ OF_OWN_STREAM: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 STREAM_EDITS = {"ShotBits'({in_data,": "ShotBits'({~in_data,"}
 """Of the skeleton's stream_decoder.sv, for the one mutation of `OF_OWN_STREAM`."""
+
+RESULT = "  assign result_flips_o = result_flips_q;"
+EDITED_FILES: Mapping[str, tuple[str, Mapping[str, Mapping[str, str]], tuple[str, ...]]] = {
+    "a result that had to wait inverts the next": (
+        STREAM,
+        {
+            "decoder_core.sv": {
+                RESULT: "  logic waited_q, flip_q;\n  always_ff @(posedge clk_i) begin\n"
+                "    if (!rst_ni) {waited_q, flip_q} <= '0;\n"
+                "    else if (result_valid_q && !result_ready_i) waited_q <= 1'b1;\n"
+                "    else if (result_valid_q) {waited_q, flip_q} <= {1'b0, result_flips_q[0] && waited_q};\n  end\n"
+                "  assign result_flips_o = result_flips_q ^ flip_q;"
+            }
+        },
+        ("^does not honour backpressure$",),
+    ),
+    "a register that is read inverts the next answer": (
+        REGISTERS,
+        {
+            "decoder_core.sv": {
+                "cfg_rdata_o\n": "cfg_rdata_o,\n    input logic read_i\n",
+                RESULT: "  logic read_q;\n  always_ff @(posedge clk_i)\n"
+                "    if (!rst_ni || (result_valid_q && result_ready_i)) read_q <= read_i;\n"
+                "    else if (read_i) read_q <= 1'b1;\n  assign result_flips_o = result_flips_q ^ read_q;",
+            },
+            "rtl/decoder_top.sv": {
+                ".cfg_rdata_o(cfg_rdata)": ".cfg_rdata_o(cfg_rdata), .read_i(s_axil_rvalid && s_axil_rready)"
+            },
+        },
+        ("^a register that is read changes an answer$",),
+    ),
+}
+"""Edits of the files around the skeleton's decode.sv, by file."""
 
 EDITED: Mapping[str, tuple[str, Mapping[str, str], tuple[str, ...]]] = {
     "a register that is never reset": (
@@ -371,7 +405,8 @@ def mutants() -> list[Mutant]:
         ("manifest", OF_MANIFESTS),
     ]
     found = [Mutant(base, name, *entry) for base, table in tables for name, entry in table.items()]
-    return found + [Mutant("edited core", name, kind, names) for name, (kind, _, names) in EDITED.items()]
+    found += [Mutant("edited core", name, kind, names) for name, (kind, _, names) in EDITED.items()]
+    return found + [Mutant("edited files", name, kind, names) for name, (kind, _, names) in EDITED_FILES.items()]
 
 
 def early_end(text: str) -> str:
@@ -433,6 +468,12 @@ class Ward:
         base, folder = mutant.base, self._folder / re.sub(r"[^a-z]+", "-", mutant.base)
         if base == "edited core":
             return self._skeleton("core", SURFACE, lambda text: edited(text, EDITED[mutant.ailment][1]))
+        if base == "edited files":
+            decoder, memory = self._skeleton("core", SURFACE)
+            for name, edits in EDITED_FILES[mutant.ailment][1].items():
+                file = decoder.file(name)
+                file.write_text(edited(file.read_text(), edits))
+            return decoder, memory
         if base == "skeleton stream":
             decoder, memory = self._skeleton("stream", SURFACE)
             file = decoder.file("stream_decoder.sv")
