@@ -1,5 +1,7 @@
 """The company that a decoder is judged in: modest decoders, and syndromes that tell whether an error is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pymatching
 import pytest
@@ -46,6 +48,17 @@ def test_modest_decoders_correct_all_single_errors_but_the_diagonal_ones(choice:
         assert company.excuses(without)
         assert company.excuses(frozenset(list(without)[:1])) is None  # one of a kind is not the kind
     assert not ambiguous_errors(graph)
+
+
+def test_a_decoder_made_for_other_noise_is_judged_beside_its_own_weights() -> None:
+    """Greedy matching with a device's weights has single errors wrong, which under uniform noise no other has."""
+    _, problem = posed(SURFACE)
+    _, made_for = posed(replace(SURFACE, noise="device"))
+    reference = np.asarray(matching_of(problem).decode_batch(error_events(problem.graph)), dtype=np.uint8)
+    wrong = Company(problem.graph, reference, made_for.graph).wrong["greedy matching with weights of its own"]
+    assert wrong
+    assert Company(problem.graph, reference).excuses(wrong) is None
+    assert Company(problem.graph, reference, made_for.graph).excuses(wrong)
 
 
 def test_telling_syndromes_tell_pymatching_with_the_error_from_the_one_without() -> None:
