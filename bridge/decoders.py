@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,8 @@ from hdl.errors import HdlError
 from hdl.standalone import included_files
 
 COMPILED_FOLDER = "decoder"
+MAX_READ_BYTES = 1 << 20
+"""Of a file beside a codec, to tell whether it has changed; of a larger one the size counts."""
 LEFT_BY_PROGRAMS = {"__pycache__", "sim_build", "obj_dir", "runs", "node_modules"}
 
 
@@ -88,19 +90,26 @@ def decoder_id(decoder: Decoder) -> str:
             "manifest": manifest.model_dump(mode="json"),
             "design": design.key(),
             "besides": besides,
-            "codec": [] if codec is None else files_beside(folder.file(codec)),
+            "codec": [] if codec is None else _codec_files(folder.file(codec)),
             "data": dict(folder.data_files),
         }
     )
 
 
-def files_beside(file: Path) -> list[Path]:
+def _codec_files(codec: Path) -> list[Path | list[str | int]]:
+    """What a codec may read: the files beside it, by their contents, or where they are large by name and size."""
+    sizes = {path: path.stat().st_size for path in files_beside(codec)}
+    return [path if size <= MAX_READ_BYTES else [path.name, size] for path, size in sizes.items()]
+
+
+def files_beside(file: Path) -> Iterator[Path]:
     """A file with all that lies in and below its folder, but for what programs leave there."""
-    found = []
     for parent, names, files in os.walk(file.parent):
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in LEFT_BY_PROGRAMS)
-        found += [Path(parent) / name for name in sorted(files) if not name.startswith(".") and name[-4:] != ".pyc"]
-    return found
+        for name in sorted(files):
+            path = Path(parent) / name
+            if not name.startswith(".") and path.suffix != ".pyc" and path.is_file():
+                yield path
 
 
 def find_decoder(name: str, problem: DecodingProblem) -> Decoder:

@@ -138,7 +138,7 @@ def data_beyond_files(design: Design, besides: Iterable[Path] = ()) -> str | Non
     vhdl = [VHDL_WRITES.sub("", _vhdl_text(path)) for path in design.of("vhdl")]
     if any(map(VHDL_READS.search, vhdl)):
         whole += [part for text in vhdl for part in STRING.findall(text)] + given
-    included = {name for path in (*design.of("verilog"), *besides) for name in include_names(path)}
+    included = {name for text in verilog for name in INCLUDED_NAME.findall(text)}
     return next((text for text in sorted(set(whole) - included) if _leaves_folder(text)), None)
 
 

@@ -33,12 +33,15 @@ CROWDED_TRIES = 1500
 """Errors of three that are tried for these."""
 
 
-def modest_decoders(graph: DecodingGraph, edges: Mask | None = None) -> Mapping[str, Decode]:
+def modest_decoders(
+    graph: DecodingGraph, edges: Mask | None = None, *, unweighted: bool = True
+) -> Mapping[str, Decode]:
     """Decoders by name, greedy matching first; none where a detector has no way to the boundary.
 
     Args:
         graph: that they decode.
         edges: shape (edges,): those that they know; None for all.
+        unweighted: whether those without weights are among them.
     """
     known = np.ones(graph.num_edges, dtype=bool) if edges is None else edges
     if not _reach_boundary(graph, known):
@@ -51,8 +54,9 @@ def modest_decoders(graph: DecodingGraph, edges: Mask | None = None) -> Mapping[
         weighted = _part(graph, kept)
         level = replace(weighted, edge_probability=np.full(int(kept.sum()), ANY_PROB))
         found[_name(GREEDY, lacks)] = _greedy(weighted)
-        found[_name(GREEDY, ["weights", *lacks])] = _greedy(level)
-        found[_name("matching", ["weights", *lacks])] = _matching(level)
+        if unweighted:
+            found[_name(GREEDY, ["weights", *lacks])] = _greedy(level)
+            found[_name("matching", ["weights", *lacks])] = _matching(level)
         if lacks:
             found[_name("matching", lacks)] = _matching(weighted)
     return found
@@ -100,7 +104,7 @@ class Company:
         """
         self.decoders = dict(modest_decoders(graph))
         if own is not None and np.array_equal(own.vertex_detector, graph.vertex_detector):
-            weighted = {name: each for name, each in modest_decoders(own).items() if "weights" not in name}
+            weighted = modest_decoders(own, unweighted=False)
             self.decoders |= {f"{name} with weights of its own": each for name, each in weighted.items()}
         errors = error_events(graph)
         self.wrong = {

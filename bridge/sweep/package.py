@@ -3,9 +3,10 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hdl.standalone import included_files
 
 OUTSIDE = "outside"
 MAX_FOLDER_BYTES = 64 << 20
+MAX_FILES_IN_REACH = 100_000
 HEADER_SUFFIXES = (".vh", ".svh", ".sv", ".v", ".h", ".hh", ".hpp", ".inc")
 
 
@@ -88,7 +90,8 @@ def pack(asked: str, problem: DecodingProblem) -> DecoderPackage:
 
 def _files_of(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
     """Every file of the folder; what is read from elsewhere is taken in, and the manifest says where it is now."""
-    found = {path.relative_to(folder.path).as_posix(): path for path in files_beside(folder.path / MANIFEST_NAME)}
+    beside = files_beside(folder.path / MANIFEST_NAME)
+    found = {path.relative_to(folder.path).as_posix(): path for path in _bounded(folder, beside)}
     text = manifest_file.read_text(encoding="utf-8")
     needed = _needed(folder.design)
     kept = {os.path.realpath(path) for path in found.values()}
@@ -96,13 +99,22 @@ def _files_of(folder: DecoderFolder, manifest_file: Path) -> dict[str, bytes]:
         taken, fields = _taken_in(folder.design, needed)
         found |= taken
         text = yaml.safe_dump({**folder.manifest.model_dump(mode="json"), **fields}, sort_keys=False)
-    contents = {name: path.read_bytes() for name, path in found.items()}
-    if sum(map(len, contents.values())) > MAX_FOLDER_BYTES:
-        raise LoopError(
-            f"the decoder folder {folder.path} holds, with what it reads, more than {MAX_FOLDER_BYTES >> 20} MiB; "
-            "move what is not part of the decoder elsewhere, so that it can travel to the workers"
-        )
-    return {name: zlib.compress(content) for name, content in {**contents, MANIFEST_NAME: text.encode()}.items()}
+    bounded = zip(found, _bounded(folder, found.values()), strict=True)
+    packed = {name: zlib.compress(path.read_bytes()) for name, path in bounded}
+    return {**packed, MANIFEST_NAME: zlib.compress(text.encode())}
+
+
+def _bounded(folder: DecoderFolder, files: Iterable[Path]) -> Iterator[Path]:
+    """The files, as long as they are no more than may travel; raises LoopError at the first that is too much."""
+    total = 0
+    for path in files:
+        total += path.stat().st_size
+        if total > MAX_FOLDER_BYTES:
+            raise LoopError(
+                f"the decoder folder {folder.path} holds, with what it reads, more than {MAX_FOLDER_BYTES >> 20} MiB; "
+                "move what is not part of the decoder elsewhere, so that it can travel to the workers"
+            )
+        yield path
 
 
 def _needed(design: Design) -> list[Path]:
@@ -113,7 +125,15 @@ def _needed(design: Design) -> list[Path]:
         read = []
     beside = (path for source in design.sources for path in source.path.parent.glob("*"))
     below = (path for folder in design.include_dirs for path in folder.rglob("*"))
-    headers = [path for path in (*beside, *below) if path.suffix.lower() in HEADER_SUFFIXES and path.is_file()]
+    headers = []
+    for count, path in enumerate(chain(beside, below)):
+        if count == MAX_FILES_IN_REACH:
+            raise LoopError(
+                f"{design.name}: more than {MAX_FILES_IN_REACH:,} files lie in its include_dirs and beside its "
+                "sources; name folders that hold its headers alone"
+            )
+        if path.suffix.lower() in HEADER_SUFFIXES and path.is_file():
+            headers.append(path)
     return list(dict.fromkeys([*(source.path for source in design.sources), *read, *headers]))
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bridge.decoders import find_decoder
-from bridge.errors import BridgeError, LinkError, LinkOpenError
+from bridge.errors import BridgeError, LinkError, LinkOpenError, LoopError
 from bridge.links import make_link
 from bridge.links.base import Deadlines, OpenedLink
 from bridge.sweep.package import pack
@@ -625,6 +625,18 @@ def test_whatever_lies_elsewhere_travels_with_a_sweep(kind: str, memory: Memory,
     unpacked = pack(str(folder), memory.problem).unpacked()
     shutil.rmtree(there)
     check_answers(unpacked, memory, link_name, inverted=True)
+
+
+def test_what_travels_with_a_sweep_is_bounded(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = signed_decoder(tmp_path / "serial", "assign sign = 0;")
+    monkeypatch.setattr("bridge.sweep.package.MAX_FILES_IN_REACH", 3)
+    with pytest.raises(LoopError, match="more than 3 files lie in its include_dirs and beside its sources"):
+        pack(str(folder), memory.problem)
+    monkeypatch.undo()
+    with (folder / "notes.bin").open("wb") as file:
+        file.truncate(65 << 20)
+    with pytest.raises(LoopError, match="more than 64 MiB; move what is not part of the decoder elsewhere"):
+        pack(str(folder), memory.problem)
 
 
 @pytest.mark.parametrize("link_name", ["verilated", "cocotb:icarus", "cocotb:ghdl"])
