@@ -9,6 +9,7 @@ BridgeError
 │   └── LinkLostError        the other end went away
 ├── DecoderMismatchError     a decoder for another code, size or memory
 └── LoopError                the loop cannot go on for a reason outside the link
+    ├── NothingToDecodeError no error of the session both sets off a detector and flips an observable
     └── WorkersError         nothing is left that could run a sweep's batches
 """
 
@@ -47,6 +48,10 @@ class DecoderMismatchError(BridgeError):
 
 class LoopError(BridgeError):
     """The loop cannot go on, for a reason outside the link."""
+
+
+class NothingToDecodeError(LoopError):
+    """The session's error model has no error that a decoder could correct, such as one without noise."""
 
 
 class WorkersError(LoopError):

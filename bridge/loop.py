@@ -147,11 +147,13 @@ def check_settings(settings: LoopSettings) -> None:
 
 
 def _submit_job(twin: TwinClient, settings: LoopSettings) -> str:
+    noise = noise_body(settings.noise)
     memory = {
         "code_family": settings.code,
         "code_distance": settings.distance,
         "rounds": settings.rounds,
         "basis": settings.basis,
+        **({} if noise is None else {"noise": noise}),
     }
     limit = int(twin.backend(settings.backend_id)["max_shots"])
     job = twin.submit_job(

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import stim
 
-from bridge.errors import LoopError
+import hdl.errors
+from bridge.errors import LoopError, NothingToDecodeError
 from bridge.files import reason_of
 from hdl.compile.graph import DecodingGraph, decoding_graph
 from hdl.compile.layout import StreamLayout, session_layout
+from hdl.compile.parity import ImpossibleShots
 from hdl.compile.skeleton import ERROR_MODEL_FILE, SESSION_FILE
 from hdl.errors import ErrorModelError
 
@@ -25,6 +28,11 @@ class DecodingProblem:
     graph: DecodingGraph
     code: Mapping[str, Any]
 
+    @cached_property
+    def impossible_shots(self) -> ImpossibleShots:
+        """Finds shots that its error model cannot produce."""
+        return ImpossibleShots(self.error_model)
+
 
 def decoding_problem(session: Mapping[str, Any], error_model_text: str) -> DecodingProblem:
     """Build the problem of a session.
@@ -34,12 +42,15 @@ def decoding_problem(session: Mapping[str, Any], error_model_text: str) -> Decod
         error_model_text: the session's detector error model in Stim's format.
 
     Raises:
+        NothingToDecodeError: the model has nothing to decode.
         LoopError: the model and the session do not fit together, or cannot be decoded.
     """
     try:
         error_model = stim.DetectorErrorModel(error_model_text)
         layout = session_layout(session, error_model)
         graph = decoding_graph(error_model, layout)
+    except hdl.errors.NothingToDecodeError as error:
+        raise NothingToDecodeError(f"the session's error model cannot be used: {error}") from error
     except (ErrorModelError, ValueError, IndexError) as error:
         raise LoopError(f"the session's error model cannot be used: {error}") from error
     code = {

@@ -9,6 +9,7 @@ from hdl.compile.graph import DecodingGraph
 from hdl.compile.manifest import DecoderFolder
 from hdl.compile.unionfind import weight_writes
 from hdl.compile.unionfind_fabric import UnionFindOptions
+from hdl.errors import HdlError
 from hdl.registers.map import TABLE_WORDS, Address
 
 WORD_BYTES = 4
@@ -40,7 +41,12 @@ def weights_for(folder: DecoderFolder, graph: DecodingGraph) -> list[tuple[int, 
             "or qtwin compile --core union-find --loadable"
         )
     options = UnionFindOptions(**manifest.options)
-    found = hash_for(graph, options)
+    try:
+        found = hash_for(graph, options)
+    except HdlError as error:
+        raise LinkError(
+            f"the decoder {manifest.name} cannot have weights of this model, only probabilities may change: {error}"
+        ) from error
     if manifest.graph_hash != found:
         raise LinkError(
             f"the decoder {manifest.name} was compiled for graph 0x{manifest.graph_hash or 0:08x}, the new weights are "

@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import binom, binomtest, hypergeom
 
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution, for a two-sided interval of `CONFIDENCE`."""
+NOTHING_TO_CORRECT = 10_000
+"""Errors from which on the bias of stopping, one in as many, is far below the interval."""
+PROB_TOLERANCE = 1e-14
+LARGEST_FALL = 50.0
+"""Of ln epsilon over a step of the distance: e^-50 is less than one error in any number of shots."""
 PERCENTILES_PER_MILLE = (500, 990, 999)
 
 
@@ -38,6 +44,73 @@ def binomial_rate(count: int, total: int) -> Rate:
         return Rate(count=0, total=0, rate=0.0, low=0.0, high=1.0)
     interval = binomtest(count, total).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
     return Rate(count=count, total=total, rate=count / total, low=float(interval.low), high=float(interval.high))
+
+
+def stopped_rate(count: int, total: int, last: int, max_errors: int | None) -> Rate:
+    """Proportion of a count that ended with the batch that reached `max_errors`, without the bias of stopping there.
+
+    Stopping at the m-th error favours runs in which errors came early: count / total is too high, by 1/m of itself for
+    batches of one shot, and its interval holds too rarely. Given where the run ended, the shots before the last batch
+    are as likely as any to have been each of those with fewer than m errors. Their mean rate is the unbiased estimate
+    (Girshick, Mosteller and Savage, Ann. Math. Stat. 17, 13 (1946)); for batches of one shot it is
+    (count - 1) / (total - 1). The interval has at least 95%: its ends are the rates at which to end this early or
+    earlier, or this late or later, has a chance of 2.5% (Siegmund, Biometrika 65, 341 (1978)).
+
+    Args:
+        count, total: errors and shots, those of the last batch included.
+        last: shots of the last batch.
+        max_errors: where it was to end; None: it did not look at the errors.
+
+    Returns:
+        `binomial_rate` for a run that ended for another reason, or with so many errors that nothing is left to correct.
+        With `max_errors` 1 the unbiased estimate after the first batch is 0; the rate is count / total then.
+    """
+    if max_errors is None or count < max_errors or max_errors > NOTHING_TO_CORRECT:
+        return binomial_rate(count, total)
+    before = total - last
+    going_on = np.arange(min(max_errors - 1, before) + 1)  # errors with which the run went on to its last batch
+    rate = count / total
+    if before and max_errors > 1:
+        log_ways = hypergeom.logpmf(going_on, total, before, count)  # of the errors to lie so, given all of them
+        ways = np.exp(log_ways - log_ways.max())
+        rate = float((ways * going_on).sum() / ways.sum() / before)
+
+    def ends_later(prob: float) -> float:
+        return float((binom.pmf(going_on, before, prob) * binom.cdf(count - going_on, last, prob)).sum())
+
+    def ends_earlier(prob: float) -> float:
+        in_last = (binom.pmf(going_on, before, prob) * binom.sf(count - 1 - going_on, last, prob)).sum()
+        return float(binom.sf(max_errors - 1, before, prob) + in_last)
+
+    tail = (1 - CONFIDENCE) / 2
+    low = brentq(lambda prob: ends_earlier(prob) - tail, 0.0, 1.0, xtol=PROB_TOLERANCE)
+    high = (
+        1.0 if ends_later(1.0) > tail else brentq(lambda prob: ends_later(prob) - tail, 0.0, 1.0, xtol=PROB_TOLERANCE)
+    )
+    return Rate(count=count, total=total, rate=rate, low=float(low), high=float(high))
+
+
+def rate_beside(ours: Rate, both: int, only_theirs: int) -> Rate:
+    """Rate of another decoder on the shots of `ours`, without the bias of where ours stopped.
+
+    Stopping looked at our errors alone, so how often the other one errs where we do, and where we do not, is unbiased:
+    P(theirs) = P(theirs | ours) P(ours) + P(theirs | not ours) P(not ours), with the rate of `ours` for P(ours).
+
+    Args:
+        ours: from `stopped_rate`.
+        both: shots that both had wrong.
+        only_theirs: shots that only the other one had wrong.
+
+    Returns:
+        The rate, and its Wilson interval moved by as much.
+    """
+    plain = binomial_rate(both + only_theirs, ours.total)
+    rights = ours.total - ours.count
+    if plain.count == 0 or ours.count == 0 or rights == 0:
+        return plain
+    rate = ours.rate * both / ours.count + (1 - ours.rate) * only_theirs / rights
+    moved = rate / plain.rate
+    return Rate(plain.count, plain.total, rate, plain.low * moved, min(1.0, plain.high * moved))
 
 
 def rate_per_round(rate: float, rounds: int) -> float:
@@ -121,33 +194,66 @@ class Suppression:
 def suppression_factor(rates: Mapping[int, Rate], rounds: Mapping[int, int]) -> Suppression | None:
     """Lambda: by what the logical error rate per round falls when the distance grows by two.
 
-    epsilon_d ~ Lambda^(-(d+1)/2) (Google Quantum AI, Nature 614, 676 (2023), equation 2): least squares on
-    ln epsilon_d, weighted by its variance, which follows from the binomial one of each rate by the delta method.
+    epsilon_d = A Lambda^(-(d+1)/2) (Google Quantum AI, Nature 614, 676 (2023), equation 2). A and Lambda are those of
+    the greatest likelihood of the errors counted, each a binomial number with the rate of a shot of so many rounds. The
+    interval is the likelihood's: every Lambda whose likelihood, with the A that suits it best, is at least
+    exp(-q^2 / 2) of the greatest (Venzon and Moolgavkar, Appl. Stat. 37, 87 (1988)), q = `NORMAL_QUANTILE`. Unlike
+    one from the logarithm's variance it holds with few errors, and takes a distance without any for what it says.
 
     Args:
-        rates: of a shot, by distance; those of 0, and of 1/2 or more, say nothing and are left out.
+        rates: of a shot, by distance; those of 1/2 or more say nothing and are left out.
         rounds: of a shot, by distance.
 
     Returns:
-        None with fewer than two distances left.
+        None with errors at fewer than two distances left.
     """
-    used = sorted(d for d, rate in rates.items() if 0 < rate.rate < 0.5)
-    if len(used) < 2:
+    used = sorted(d for d, rate in rates.items() if rate.total and 2 * rate.count < rate.total)
+    if sum(rates[d].count > 0 for d in used) < 2:
         return None
-    logs, variances = [], []
-    for distance in used:
-        rate, length = rates[distance], max(1, rounds[distance])
-        per_round = rate_per_round(rate.rate, length)
-        slope = (1.0 - 2.0 * rate.rate) ** (1.0 / length - 1.0) / length  # d(per round) / d(rate)
-        logs.append(np.log(per_round))
-        variances.append((slope / per_round) ** 2 * rate.rate * (1.0 - rate.rate) / rate.total)
-    steps = (np.array(used, dtype=np.float64) + 1.0) / 2.0
-    weights = 1.0 / np.array(variances)
-    centred = steps - np.average(steps, weights=weights)
-    spread = float((weights * centred**2).sum())
-    fall = -float((weights * centred * np.array(logs)).sum()) / spread
-    margin = NORMAL_QUANTILE / spread**0.5
-    return Suppression(float(np.exp(fall)), float(np.exp(fall - margin)), float(np.exp(fall + margin)), tuple(used))
+    likelihood = _SuppressionLikelihood(
+        steps=(np.array(used, dtype=np.float64) + 1.0) / 2.0,
+        rounds=np.array([max(1, rounds[d]) for d in used], dtype=np.float64),
+        errors=np.array([rates[d].count for d in used], dtype=np.float64),
+        shots=np.array([rates[d].total for d in used], dtype=np.float64),
+    )
+    fit = minimize_scalar(lambda fall: -likelihood.best(fall), bracket=(0.0, 1.0), tol=1e-10)
+    fall, greatest = float(fit.x), -float(fit.fun)
+
+    def below(other: float) -> float:
+        return 2 * (greatest - likelihood.best(other)) - NORMAL_QUANTILE**2
+
+    ends = []
+    for sign in (-1.0, 1.0):
+        step = sign * 0.1
+        while below(fall + step) < 0 and abs(step) < LARGEST_FALL:
+            step *= 2
+        ends.append(brentq(below, *sorted((fall, fall + step))) if below(fall + step) > 0 else sign * np.inf)
+    return Suppression(float(np.exp(fall)), float(np.exp(ends[0])), float(np.exp(ends[1])), tuple(used))
+
+
+@dataclass(frozen=True)
+class _SuppressionLikelihood:
+    """Log-likelihood of errors at several distances; arrays of shape (distances,), steps are (d + 1) / 2."""
+
+    steps: NDArray[np.float64]
+    rounds: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    shots: NDArray[np.float64]
+
+    def best(self, fall: float) -> float:
+        """At this ln Lambda, with the A that suits it best."""
+        slope = fall * (self.steps - self.steps[0])
+        highest = np.log(0.5) + slope.min()  # no rate of a round above 1/2
+        fit = minimize_scalar(
+            lambda level: -self._at(level - slope), bounds=(highest - LARGEST_FALL, highest), method="bounded",
+            options={"xatol": 1e-9},
+        )  # fmt: skip
+        return -float(fit.fun)
+
+    def _at(self, log_per_round: NDArray[np.float64]) -> float:
+        contrast = self.rounds * np.log1p(-2 * np.minimum(np.exp(log_per_round), 0.5 - 1e-12))
+        wrong = -np.expm1(contrast) / 2
+        return float((self.errors * np.log(wrong) + (self.shots - self.errors) * np.log1p(-wrong)).sum())
 
 
 def lindley_waits(service_ns: NDArray[np.float64], period_ns: float) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ COUNTS = (
     "agreements",
     "detection_events",
     "budget_exceeded",
+    "impossible_shots",
     "stalled_shots",
 )
 
@@ -53,6 +54,7 @@ class Tally:
         self.agreements = 0
         self.detection_events = 0
         self.budget_exceeded = 0
+        self.impossible_shots = 0
         self.stalled_shots = 0
         self.frame_latency_cycles: list[Words] = []
         self.wrong_shots: list[WrongShot] = []
@@ -92,6 +94,7 @@ class Tally:
         self.raw_errors += int(observables.any(axis=1).sum())
         self.agreements += int((reference == corrections.flips).all(axis=1).sum())
         self.detection_events += int(events.sum())
+        self.impossible_shots += int(self._problem.impossible_shots.find(events).sum())
         self.budget_exceeded += int(np.count_nonzero(corrections.status & np.uint32(Status.BUDGET_EXCEEDED)))
         self.stalled_shots += int(np.count_nonzero(corrections.status & np.uint32(Status.STALLED)))
         self.latency_cycles.append(corrections.latency_cycles.copy())
@@ -127,7 +130,7 @@ class Tally:
             round_trip_s, wrong: its lists.
         """
         for name in COUNTS:
-            setattr(self, name, state["counts"][name])
+            setattr(self, name, state["counts"].get(name, 0))  # an older checkpoint counts less
         self._syndrome_digest = BlockDigest.restored(state["syndrome_digest"])
         self._correction_digest = BlockDigest.restored(state["correction_digest"])
         self.trace_words = None if state["trace_words"] is None else np.array(state["trace_words"], dtype=np.uint32)
@@ -167,6 +170,7 @@ class Tally:
             "reference_logical_error_rate": binomial_rate(self.reference_errors, self.num_shots).rate,
             "agreement": self.agreements / self.num_shots if self.num_shots else 0.0,
             "detection_fraction": self.detection_events / (self.num_shots * num_detectors) if self.num_shots else 0.0,
+            "impossible_shots": self.impossible_shots,
         }
 
     def reference_metrics(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 HdlError
 ├── ErrorModelError     a detector error model that cannot be compiled
+│   └── NothingToDecodeError  no error of it both sets off a detector and flips an observable
+├── ShapeError          detection events of another number of detectors than the decoder's
 ├── ManifestError       a decoder.yaml that cannot be used
 ├── BoardError          a board.yaml, or a decoder, that no bitstream can be built from
 ├── ToolMissingError    a simulator or compiler that is not installed
@@ -16,6 +18,14 @@ class HdlError(Exception):
 
 class ErrorModelError(HdlError):
     """A detector error model that the chosen core cannot decode."""
+
+
+class NothingToDecodeError(ErrorModelError):
+    """No error of the model both sets off a detector and flips an observable: noise of zero, or no observable."""
+
+
+class ShapeError(HdlError, ValueError):
+    """Detection events of another number of detectors than the decoder's; they are not cut or filled up."""
 
 
 class ManifestError(HdlError):

@@ -147,6 +147,12 @@ def _figures(run: "LoopRun", found: dict[str, Any]) -> Figures:
         latency = f", {frames['p50']:.0f} p50, {frames['p99']:.0f} p99 cycles" if frames else ""
         table.add_row("Pauli frames", f"{decoder['frames']:,}{latency}", "")
     table.add_row("shots/s over the link", f"{decoder['shots_per_s']:,.0f}", "")
+    for count, label in (
+        (found["qec_metrics"]["impossible_shots"], "impossible shots"),
+        (decoder["budget_exceeded"], "late"),
+    ):
+        if count:
+            table.add_row(label, f"{count:,}", "")
     return table
 
 
@@ -154,6 +160,12 @@ def print_error(console: Console, error: str | Exception) -> None:
     """One clear message; what it quotes is never taken for markup."""
     console.print("qtwin:", style="bold red", end=" ")
     console.print(message_of(error), markup=False, highlight=False, soft_wrap=True)
+
+
+def print_warning(console: Console, warning: str) -> None:
+    """Something that is done as asked and may not be what is wanted."""
+    console.print("qtwin: warning:", style="bold yellow", end=" ")
+    console.print(warning, markup=False, highlight=False, soft_wrap=True)
 
 
 def message_of(error: str | Exception) -> str:

@@ -150,7 +150,7 @@ def test_drift_is_as_wide_as_the_page_says() -> None:
     device = DeviceCatalog.load(default_config_dir()).devices["willow_drifting_like"]
     found = [drift_at(device, 1.8e9 + 172_800.0 * index) for index in range(30)]
     values = [
-        [*drift.t1, *drift.t2, *drift.readout, *drift.gate, *drift.pair_gate.values()] for drift in found if drift
+        [*drift.t1, *drift.t_phi, *drift.readout, *drift.gate, *drift.pair_gate.values()] for drift in found if drift
     ]
     distance = np.abs(np.log(np.array(values)))
     assert distance.size > 15_000

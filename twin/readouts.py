@@ -41,7 +41,6 @@ async def schedule_readout(
 
 
 def bernoulli_readout(snapshot: NoiseSnapshot) -> list[int]:
-    """One outcome per qubit, each 1 with the device's mean readout error."""
-    mean = sum(qubit.readout_error for qubit in snapshot.qubits) / len(snapshot.qubits)
+    """One outcome per qubit in |0>: each 1 with the qubit's own p(1|0)."""
     generator = secrets.SystemRandom()
-    return [int(generator.random() < mean) for _ in snapshot.qubits]
+    return [int(generator.random() < qubit.prob_meas1_prep0) for qubit in snapshot.qubits]

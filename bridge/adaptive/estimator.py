@@ -23,8 +23,8 @@ from hdl.compile.graph import DecodingGraph
 
 Floats = NDArray[np.float64]
 LARGEST_PROBABILITY = 0.45
-LARGEST_FACTOR = 50.0
-"""An estimate stays within this factor of the model: a few hundred shots must not cut an edge."""
+LEAST_PARITY = 1e-3
+"""Mean of 1 - 2x for a detector that fires in half of all shots, as far as shots can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,36 +89,39 @@ class EdgeEstimator:
         graph, rate = self._graph, self.detection_rates
         if self.num_shots < 1:
             return graph.edge_probability.copy()
-        parity = np.clip(1 - 2 * rate, 1e-3, 1.0)
+        parity = np.clip(1 - 2 * rate, LEAST_PARITY, 1.0)
         inner, outer = self._inner, ~self._inner
         u, v = graph.edge_u[inner], graph.edge_v[inner]
-        both = np.clip(1 - 2 * rate[u] - 2 * rate[v] + 4 * self._pairs[u, v] / self.num_shots, 1e-3, 1.0)
+        both = np.clip(1 - 2 * rate[u] - 2 * rate[v] + 4 * self._pairs[u, v] / self.num_shots, LEAST_PARITY, 1.0)
         estimate = graph.edge_probability.copy()
-        measured = self._shared(inner, np.log(parity[u] * parity[v] / both) / 2)
-        # Events counted are Poisson; where none came, their variance is still that of the few that could have.
-        expected = np.maximum(measured, graph.edge_probability[inner])
-        variance = self._shared(inner, expected + rate[u] * rate[v]) / self._samples[inner]
-        estimate[inner] = self._weighed(inner, measured, variance)
+        measured = (1 - np.exp(self._shared(inner, np.log(parity[u] * parity[v] / both) / 2))) / 2
+        # Where no events came, the variance is still that of the few that could have: Poisson's.
+        poisson = np.maximum(measured, graph.edge_probability[inner]) + rate[u] * rate[v]
+        spread = np.maximum(poisson, _variance_of_edge(parity[u], parity[v], both))
+        estimate[inner] = self._weighed(inner, measured, self._shared(inner, spread) / self._samples[inner])
         others = self._log_parity_of_neighbours(estimate)
         at = graph.edge_u[outer]
-        measured = self._shared(outer, np.log(parity[at]) - others[at])
-        expected = np.maximum(rate[at], (1 - np.exp(others[at])) / 2 + graph.edge_probability[outer])
-        variance = self._shared(outer, expected) / self._samples[outer]
-        estimate[outer] = self._weighed(outer, measured, variance)
+        measured = (1 - np.exp(self._shared(outer, np.log(parity[at]) - others[at]))) / 2
+        poisson = np.maximum(rate[at], (1 - np.exp(others[at])) / 2 + graph.edge_probability[outer])
+        spread = np.maximum(poisson, (1 / parity[at] ** 2 - 1) / 4)
+        estimate[outer] = self._weighed(outer, measured, self._shared(outer, spread) / self._samples[outer])
         return estimate
 
     def graph(self) -> DecodingGraph:
         """The decoding graph with the estimated probabilities: same structure, same hash."""
         return replace(self._graph, edge_probability=self.probabilities())
 
-    def _weighed(self, edges: NDArray[np.bool_], log_parity: Floats, variance: Floats) -> Floats:
-        """Posterior mean of the measured 1 - 2p = exp(log_parity) and the model, both taken as normal."""
+    def _weighed(self, edges: NDArray[np.bool_], measured: Floats, variance: Floats) -> Floats:
+        """Posterior mean of the measured probability and the model's, both taken as normal.
+
+        It ends where the shots do: nothing is told below half an event in all of them, so few shots cut no edge. Many
+        may make one as rare as they say, however likely the model has it.
+        """
         prior = self._graph.edge_probability[edges]
         prior_variance = (self._settings.spread * prior) ** 2
-        measured = (1 - np.exp(log_parity)) / 2
         mean = prior + (measured - prior) * prior_variance / (prior_variance + variance)
-        highest = np.minimum(LARGEST_FACTOR * prior, LARGEST_PROBABILITY)
-        return np.asarray(np.clip(mean, prior / LARGEST_FACTOR, np.maximum(highest, prior)))
+        rarest = np.minimum(prior, 0.5 / self._samples[edges])
+        return np.asarray(np.clip(mean, rarest, np.maximum(LARGEST_PROBABILITY, prior)))
 
     def _log_parity_of_neighbours(self, probability: Floats) -> Floats:
         """Sum of log(1 - 2p) over the inner edges at each vertex."""
@@ -160,3 +163,15 @@ class EdgeEstimator:
         )
         group: NDArray[np.int64] = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
         return group
+
+
+def _variance_of_edge(first: Floats, second: Floats, both: Floats) -> Floats:
+    """Variance, times the shots, of the p with (1 - 2p)^2 = <s_i> <s_j> / <s_i s_j>, by the delta method.
+
+    Args:
+        first, second, both: <s_i>, <s_j> and <s_i s_j>; s is 1 or -1, so their covariances are products of these.
+    """
+    squares = sum(1 / mean**2 - 1 for mean in (first, second, both))
+    products = both / (first * second) - second / (first * both) - first / (second * both) + 1
+    contrast = first * second / both  # (1 - 2p)^2; dp = -(1 - 2p) / 2 dlog(1 - 2p), and log(1 - 2p) is half the sum
+    return np.asarray(np.clip(contrast, 0, 1) * (squares + 2 * products) / 16)

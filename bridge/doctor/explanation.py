@@ -92,7 +92,7 @@ def _try_some(patient: Patient, shots: Shots, singles: SingleErrors, tried: list
 def _verdict(
     patient: Patient, shots: Shots, right: NDArray[np.bool_], tried: list[Hypothesis], count: int, deaf: tuple[int, ...]
 ) -> Finding:
-    """The best of what was tried.
+    """The best of what was tried; of explanations about as good, one that holds for more shots.
 
     Args:
         patient: under examination.
@@ -107,7 +107,9 @@ def _verdict(
     if not results:
         return passed(CHECK, f"{agreement}; none of {count} other orders fits better")
     top = max(result.agreement for result in results)
-    best = next(result for result in results if result.agreement > top - TIE)
+    covered = max(len(result.hypothesis.shots) for result in results if result.agreement > top - MIN_GAIN)
+    widest = [result for result in results if len(result.hypothesis.shots) == covered]
+    best = next(each for each in widest if each.agreement > max(other.agreement for other in widest) - TIE)
     unheard = ~shots.events[:, list(deaf)].any(axis=1)
     if deaf and unheard.any() and right[unheard].mean() >= best.agreement:
         return passed(

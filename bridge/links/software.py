@@ -201,9 +201,9 @@ class SoftwareLink:
         layout = self._problem.layout
         layers = np.stack(
             [unpack_bits(shots[:, start + 1 : end], layout.num_stabilizers) for start, end in pairwise(headers[:-1])]
-            or [np.zeros((len(shots), 0), dtype=np.uint8)],
+            or [np.zeros((len(shots), layout.num_stabilizers), dtype=np.uint8)],
             axis=1,
-        )
+        )[:, : layout.rounds]  # a shot of one layer has no round before it
         last = shots[:, headers[-2] + 1 :]
         if not events_mode:
             return layout.detection_events(layers, unpack_bits(last, layout.num_data_qubits))

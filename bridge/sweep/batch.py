@@ -21,10 +21,11 @@ from bridge.errors import BridgeError
 from bridge.identity import greet_decoder
 from bridge.links import make_link
 from bridge.links.base import Deadlines, Link, LinkInfo, ShotCycles, TimedLink, Words
+from bridge.problem import DecodingProblem
 from bridge.statistics import lindley_waits
 from bridge.sweep.memories import Memory
 from bridge.sweep.package import DecoderPackage
-from bridge.sweep.sampling import Shots, ShotSampler
+from bridge.sweep.sampling import Shots, ShotSampler, unpacked_events
 from hdl.errors import HdlError
 from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
 from qds1 import Corrections, Status, split_frames
@@ -143,7 +144,7 @@ class OpenPoint:
         if cycles is None and self._info.clocked:
             cycles = {"decode": corrections.latency_cycles}
         predictions = self._reference.decode_batch(shots.events, bit_packed_shots=True)
-        counts, wrong = _counted(shots, corrections, np.asarray(predictions, dtype=np.uint8), self._link)
+        counts, wrong = _counted(shots, corrections, np.asarray(predictions, dtype=np.uint8), self._problem, self._link)
         wait_ns = self._judge_times(cycles or {}, corrections, counts)
         digest = hashlib.sha256(shots.events.tobytes() + shots.observables.tobytes())
         return BatchResult(
@@ -208,11 +209,12 @@ def histogram(values: Words) -> Histogram:
 
 
 def _counted(
-    shots: Shots, corrections: Corrections, predictions: Bits, link: Link
+    shots: Shots, corrections: Corrections, predictions: Bits, problem: DecodingProblem, link: Link
 ) -> tuple[dict[str, int], np.ndarray[Any, np.dtype[np.int64]]]:
     """The batch's counts, and which shots the decoder got wrong."""
     wrong = (corrections.flips != shots.observables).any(axis=1)
     reference_wrong = (predictions != shots.observables).any(axis=1)
+    events = unpacked_events(problem.error_model.num_detectors, shots.events)
     counts = {
         "shots": len(wrong),
         "errors": wrong,
@@ -222,7 +224,8 @@ def _counted(
         "only_decoder_wrong": wrong & ~reference_wrong,
         "only_reference_wrong": reference_wrong & ~wrong,
         "budget_exceeded": corrections.status & np.uint32(Status.BUDGET_EXCEEDED),
-        "detection_events": np.unpackbits(shots.events),
+        "impossible_shots": problem.impossible_shots.find(events),
+        "detection_events": events,
     }
     plain = {name: value if isinstance(value, int) else int(np.count_nonzero(value)) for name, value in counts.items()}
     plain |= {name: value for name, value in read_counters(link).items() if value is not None}

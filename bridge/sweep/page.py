@@ -30,7 +30,7 @@ from bridge.sweep.totals import COUNTS, Totals
 PAGE_FILE = "report.html"
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 CAPTIONS = {
-    "error_rate_against_p": "Logical error rate against the physical one. Bars: 95% Wilson intervals; an open triangle "
+    "error_rate_against_p": "Logical error rate against the physical one. Bars: 95% intervals; an open triangle "
     "is the upper limit where no error was seen.",
     "error_rate_against_d": "Logical error rate of a round against the distance, with the suppression factor "
     "Λ = ε(d) / ε(d+2) of each line.",

@@ -7,6 +7,7 @@ import stim
 
 from bridge.errors import LoopError
 from bridge.problem import DecodingProblem
+from hdl.errors import ShapeError
 from qds1 import encode_event_shots, encode_shots
 from qds1.shots import Bits, Words
 
@@ -90,6 +91,33 @@ class ShotSampler:
 
 
 def event_words(problem: DecodingProblem, events: Bits) -> Words:
-    """EVENTS messages of whole shots from bit-packed detection events, shape (shots, ceil(detectors / 8))."""
-    bits = np.unpackbits(events, axis=1, count=problem.error_model.num_detectors, bitorder="little")
-    return encode_event_shots(problem.layout.events_by_layer(bits.astype(bool)))
+    """EVENTS messages of whole shots from bit-packed detection events, see `unpacked_events`."""
+    return encode_event_shots(
+        problem.layout.events_by_layer(unpacked_events(problem.error_model.num_detectors, events).astype(bool))
+    )
+
+
+def unpacked_events(num_detectors: int, events: Bits) -> Bits:
+    """Detection events, one to a byte.
+
+    Args:
+        num_detectors: of the error model.
+        events: uint8, shape (shots, ceil(num_detectors / 8)), little-endian.
+
+    Returns:
+        0/1, shape (shots, detectors).
+
+    Raises:
+        ShapeError: another width or type, or bits beyond the last detector: the data is of another circuit.
+    """
+    num_bytes = -(-num_detectors // 8)
+    if events.ndim != 2 or events.shape[1] != num_bytes or events.dtype != np.uint8:
+        raise ShapeError(
+            f"packed detection events have shape {events.shape} and type {events.dtype}; expected (shots, {num_bytes}) "
+            f"of uint8, for {num_detectors} detectors"
+        )
+    if num_detectors % 8 and (events[:, -1] >> num_detectors % 8).any():
+        raise ShapeError(
+            f"bits beyond the last of {num_detectors} detectors are set; the data is of a circuit with more detectors"
+        )
+    return np.unpackbits(events, axis=1, count=num_detectors, bitorder="little")

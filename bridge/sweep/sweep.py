@@ -9,7 +9,7 @@ from typing import Any
 
 import stim
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, NothingToDecodeError
 from bridge.links.base import Deadlines
 from bridge.report import write_json
 from bridge.sweep.area import areas
@@ -83,7 +83,7 @@ def run_sweep(
     with folder.locked():
         folder.save_plan(plan)
         watcher.stage("asking the twin for its memories")
-        memories = _memories(plan.memories(), folder, open_twin, backend_for)
+        memories = _decodable(_memories(plan.memories(), folder, open_twin, backend_for), watcher)
         watcher.stage("compiling decoders")
         points = make_points(plan, memories, deadlines, watcher.skipped)
         folder.save_points(points)
@@ -116,6 +116,24 @@ def _memories(
                     memory = known[spec] = fetch_memory(twin, spec, backend_id)
                     folder.save_memory(memory)
     return [memory for memory in known.values() if memory is not None]
+
+
+def _decodable(memories: Sequence[Memory], watcher: SweepWatcher) -> list[Memory]:
+    """Without those that have nothing to decode, such as a memory without noise; raises the first's error for all."""
+    found = []
+    errors: list[NothingToDecodeError] = []
+    for memory in memories:
+        try:
+            memory.problem  # noqa: B018  # made here, and kept
+        except NothingToDecodeError as error:
+            errors.append(error)
+            spec = memory.spec
+            watcher.skipped(f"{spec.code} d={spec.distance}, {spec.rounds} rounds, {spec.noise}: {error}")
+        else:
+            found.append(memory)
+    if errors and not found:
+        raise errors[0]
+    return found
 
 
 def write_results(folder: RunFolder, errors: Mapping[str, BridgeError]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.statistics import binomial_rate, exact_mcnemar, histogram_percentiles, rate_per_round
+from bridge.statistics import exact_mcnemar, histogram_percentiles, rate_beside, rate_per_round, stopped_rate
 from bridge.sweep.batch import BatchResult, Histogram
 
 COUNTS: Mapping[str, str] = {
@@ -20,6 +20,7 @@ COUNTS: Mapping[str, str] = {
     "only_reference_wrong": "shots that only PyMatching got wrong",
     "detection_events": "detection events",
     "budget_exceeded": "corrections that the decoder itself flagged as late",
+    "impossible_shots": "shots that the error model cannot produce: nothing that a decoder answers is right",
     "stalls": "clock cycles in which an input word had to wait, by the decoder's counter",
     "faults": "FAULT messages, by the decoder's counter",
     "deadline_misses": "corrections later than the deadline, shots coming at the device's pace",
@@ -39,6 +40,7 @@ class Totals:
     exchange_s: float = 0.0
     worker_s: float = 0.0
     num_batches: int = 0
+    last_shots: int = 0
     archived: int = 0
     times: list[tuple[float, float]] = field(default_factory=list)
     link: Mapping[str, Any] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Totals:
         self.exchange_s += batch.exchange_s
         self.worker_s += batch.ended_s - batch.started_s
         self.num_batches += 1
+        self.last_shots = batch.counts["shots"]
         self.archived += len(batch.archive)
         self.times.append((batch.started_s, batch.ended_s))
         self.link = batch.link
@@ -84,7 +87,9 @@ def summary(point: Mapping[str, Any], totals: Totals, num_detectors: int) -> dic
     """
     counts, rounds = totals.counts, int(point["r"])
     shots = counts["shots"]
-    ours, theirs = binomial_rate(counts["errors"], shots), binomial_rate(counts["reference_errors"], shots)
+    ours = stopped_rate(counts["errors"], shots, totals.last_shots, point.get("max_errors"))
+    only_theirs = counts["only_reference_wrong"]
+    theirs = rate_beside(ours, counts["reference_errors"] - only_theirs, only_theirs)
     share = 1 / shots if shots else 0.0
     return {
         **point,

@@ -1,11 +1,12 @@
 """The decoding graph: the part of a detector error model that carries the logical observables.
 
-The reference models, the table builder and the RTL generators all start from here.
+The reference models, the table builder and the RTL generators all start from here. `hdl.compile.mechanisms` says which
+edges an error is.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,12 +15,25 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from hdl.compile.layout import StreamLayout
-from hdl.errors import ErrorModelError
+from hdl.compile.layout import StreamLayout, check_width
+from hdl.compile.mechanisms import (
+    Groups,
+    Mechanism,
+    Symptom,
+    connected,
+    connected_by_edges,
+    edges_within,
+    mechanisms,
+)
+from hdl.errors import ErrorModelError, NothingToDecodeError
 
 BOUNDARY = -1
 MAX_OBSERVABLES = 62
 """Masks of observables are signed words of 64 bits."""
+MAX_TABLE_DETECTORS = 20
+"""A table has an entry for each of their syndromes."""
+RIVAL_SHARE = 0.01
+"""Of two edges with the same ends, the less likely one is worth a word from this share of the other on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,32 @@ class Fault:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Two edges with the same ends that flip different observables; a graph has room for the likelier one.
+
+    detectors: one or two, of the error model; kept, lost: masks of observables; *_prob: their probabilities.
+    """
+
+    detectors: tuple[int, ...]
+    kept: int
+    lost: int
+    kept_prob: float
+    lost_prob: float
+
+    @property
+    def matter(self) -> bool:
+        """Whether the one left out happens often enough to be told."""
+        return self.lost_prob >= RIVAL_SHARE * self.kept_prob
+
+    def __str__(self) -> str:
+        ends = " and ".join(
+            [*(f"D{detector}" for detector in self.detectors), *["the boundary"][len(self.detectors) - 1 :]]
+        )
+        kept, lost = (" ".join(observables_of(mask)) or "no observable" for mask in (self.kept, self.lost))
+        return f"between {ends}, {kept} ({self.kept_prob:g}) is kept and {lost} ({self.lost_prob:g}) left out"
+
+
 @dataclass(frozen=True)
 class DecodingGraph:
     """Vertices are detectors, edges are the elementary errors; sorted by layer, then by bit.
@@ -46,6 +86,8 @@ class DecodingGraph:
         edge_probability: float, shape (edges,).
         faults: every error mechanism that touches the component, hyperedges whole (not decomposed).
         num_observables: observables of the error model.
+        rivals: edges that lost against one with the same ends.
+        no_edges: why there are no edges; empty where there are.
     """
 
     layout: StreamLayout
@@ -56,6 +98,8 @@ class DecodingGraph:
     edge_probability: NDArray[np.float64]
     faults: tuple[Fault, ...]
     num_observables: int
+    rivals: tuple[Rivals, ...] = ()
+    no_edges: str = ""
 
     @property
     def num_vertices(self) -> int:
@@ -105,11 +149,46 @@ class DecodingGraph:
             "edges": np.stack([self.edge_u, self.edge_v, self.edge_observables], axis=1).tolist(),
             "observables": self.num_observables,
         }
+        if self.no_edges:
+            structure["faults"] = [[fault.symptom, fault.observables] for fault in self.faults]
         return hash_of(structure)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a decoder that works on edges gets wrong in this model."""
+        told = sorted((pair for pair in self.rivals if pair.matter), key=lambda pair: -pair.lost_prob)
+        if not told:
+            return ()
+        which = f"{len(told)} pairs of errors set" if len(told) > 1 else "two errors set"
+        never = (
+            ""
+            if self.edge_observables.any()
+            else " No edge is left that flips an observable: they never answer a flip."
+        )
+        return (
+            f"{which} off the same detectors and flip different observables: {told[0]}. What is left out is decoded "
+            f"wrong by union-find and matching; a table weighs both.{never}",
+        )
+
+    def require_edges(self) -> None:
+        """Raises ErrorModelError where an error is no edge, or no edge flips: the graph is good for a table alone."""
+        if self.no_edges:
+            raise ErrorModelError(self.no_edges)
+        if not self.edge_observables.any() and not self.rivals:
+            raise ErrorModelError(
+                "no edge of this model flips an observable, only errors that are more than an edge.\nUnion-find and "
+                "matching would never answer a flip; use the table, which takes errors whole"
+            )
 
     def defects(self, detection_events: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The component's bits of detector samples: (shots, detectors) -> (shots, vertices)."""
+        check_width(detection_events, len(self.layout.detector_layer))
         return np.ascontiguousarray(detection_events[:, self.vertex_detector])
+
+
+def observables_of(mask: int) -> list[str]:
+    """Names of the observables in a mask, as Stim writes them."""
+    return [f"L{k}" for k in range(mask.bit_length()) if mask >> k & 1]
 
 
 def hash_of(structure: Mapping[str, Any]) -> int:
@@ -126,13 +205,18 @@ def combine_probabilities(first: float, second: float) -> float:
 def decoding_graph(error_model: stim.DetectorErrorModel, layout: StreamLayout) -> DecodingGraph:
     """Build the graph of the component that carries the observables.
 
+    Detectors belong together when one error sets them off together. Where that makes a component too large for a table,
+    as the Y errors of a surface code do, the parts of the errors' decomposition connect instead.
+
     Args:
-        error_model: errors with more than two detectors must carry Stim's decomposition (`^` separators).
+        error_model: errors with more than two detectors need Stim's decomposition (`^` separators) for edges; where one
+            has none, the graph has no edges, which is enough for a table.
         layout: where its detectors sit in the stream.
 
     Raises:
-        ErrorModelError: an error does not decompose into edges, no edge flips an observable, there are too many
-            observables, or the model has detectors that the layout does not.
+        ErrorModelError: no error sets off a detector and flips an observable, an error has no decomposition in a
+            component that is too large for a table, there are too many observables, or the model has detectors that
+            the layout does not.
     """
     if error_model.num_detectors > len(layout.detector_layer):
         raise ErrorModelError(
@@ -144,18 +228,21 @@ def decoding_graph(error_model: stim.DetectorErrorModel, layout: StreamLayout) -
             f"the error model has {error_model.num_observables} observables; at most {MAX_OBSERVABLES} can be decoded "
             "together: split them into several models"
         )
-    edges = _edges(error_model)
-    component = _component(edges, error_model.num_detectors)
+    errors = mechanisms(error_model)
+    num_detectors = error_model.num_detectors
+    groups = connected_by_edges(num_detectors, errors)
+    whole = [error.whole for error in errors]
+    component = _component(connected(num_detectors, [error.touched for error in errors]), whole)
+    as_edges = [edges_within(error, groups) for error in errors]
+    if len(component) > MAX_TABLE_DETECTORS:
+        component = _component(groups, [edge for edges in as_edges for edge in edges])
     position = np.lexsort((layout.detector_bit[component], layout.detector_layer[component]))
     vertex_detector = component[position]
     vertex_of = {int(detector): vertex for vertex, detector in enumerate(vertex_detector)}
-    rows = []
-    for detectors, (observables, probability) in edges.items():
-        if detectors[0] not in vertex_of:
-            continue
-        ends = sorted(vertex_of[detector] for detector in detectors)
-        rows.append((ends[0], ends[1] if len(ends) == 2 else BOUNDARY, observables, probability))
-    rows.sort(key=lambda row: (row[0], row[1] if row[1] != BOUNDARY else error_model.num_detectors))
+    no_edges = _without_edges(errors, as_edges, vertex_of)
+    if no_edges and len(component) > MAX_TABLE_DETECTORS:
+        raise ErrorModelError(no_edges)
+    rows, rivals = ([], ()) if no_edges else _edges(errors, as_edges, vertex_of)
     return DecodingGraph(
         layout=layout,
         vertex_detector=vertex_detector,
@@ -163,78 +250,73 @@ def decoding_graph(error_model: stim.DetectorErrorModel, layout: StreamLayout) -
         edge_v=np.array([row[1] for row in rows], dtype=np.int64),
         edge_observables=np.array([row[2] for row in rows], dtype=np.int64),
         edge_probability=np.array([row[3] for row in rows], dtype=np.float64),
-        faults=_faults(error_model, vertex_of),
+        faults=_faults(errors, vertex_of),
         num_observables=error_model.num_observables,
+        rivals=rivals,
+        no_edges=no_edges,
     )
 
 
-def _edges(error_model: stim.DetectorErrorModel) -> dict[tuple[int, ...], tuple[int, float]]:
-    """Elementary errors by their detectors; where two flip different observables, the likelier one stays."""
-    merged: dict[tuple[tuple[int, ...], int], float] = {}
-    for instruction in error_model.flattened():
-        if instruction.type != "error":
-            continue
-        probability = instruction.args_copy()[0]
-        for part in instruction.target_groups():
-            symptom, observables = _symptom(part)
-            if not symptom or probability == 0:
-                continue
-            if len(symptom) > 2:
-                raise ErrorModelError(
-                    f"the error `{instruction}` sets off {len(symptom)} detectors at once and has no decomposition "
-                    "into edges; make the model with decompose_errors=True, or use a code whose errors decompose"
-                )
-            key = (symptom, observables)
-            merged[key] = combine_probabilities(merged.get(key, 0.0), probability)
-    best: dict[tuple[int, ...], tuple[int, float]] = {}
-    for (symptom, observables), probability in merged.items():
-        if symptom not in best or best[symptom][1] < probability:
-            best[symptom] = (observables, probability)
-    return best
-
-
-def _symptom(targets: list[stim.DemTarget]) -> tuple[tuple[int, ...], int]:
-    """Detectors (ascending, pairs cancelled) and observable mask of one error."""
-    detectors: set[int] = set()
-    observables = 0
-    for target in targets:
-        if target.is_relative_detector_id():
-            detectors ^= {target.val}
-        elif target.is_logical_observable_id():
-            observables ^= 1 << target.val
-    return tuple(sorted(detectors)), observables
-
-
-def _component(edges: dict[tuple[int, ...], tuple[int, float]], num_detectors: int) -> NDArray[np.int64]:
-    """Detectors connected to an edge that flips an observable."""
-    parent = list(range(num_detectors))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for detectors in edges:
-        if len(detectors) == 2:
-            parent[root(detectors[0])] = root(detectors[1])
-    carrying = {root(detectors[0]) for detectors, (observables, _) in edges.items() if observables}
+def _component(groups: Groups, symptoms: Iterable[Symptom]) -> NDArray[np.int64]:
+    """Detectors connected to an error that flips an observable."""
+    carrying = {groups.root(detectors[0]) for detectors, observables in symptoms if detectors and observables}
     if not carrying:
-        raise ErrorModelError(
+        raise NothingToDecodeError(
             "no error of this model both sets off a detector and flips an observable: there is nothing to decode"
         )
-    return np.array([d for d in range(num_detectors) if root(d) in carrying], dtype=np.int64)
+    return np.array([d for d in range(len(groups)) if groups.root(d) in carrying], dtype=np.int64)
 
 
-def _faults(error_model: stim.DetectorErrorModel, vertex_of: dict[int, int]) -> tuple[Fault, ...]:
+def _without_edges(
+    errors: Sequence[Mechanism], as_edges: Sequence[Sequence[Symptom]], vertex_of: Mapping[int, int]
+) -> str:
+    """Why the component's errors are no edges; empty where they are."""
+    for error, edges in zip(errors, as_edges, strict=True):
+        for detectors, _ in edges:
+            if len(detectors) > 2 and detectors[0] in vertex_of:
+                return (
+                    f"the error `{error.instruction}` sets off {len(detectors)} detectors at once and has no "
+                    "decomposition into edges, which union-find and matching need; make the model with "
+                    "decompose_errors=True.\nWhere Stim cannot decompose it, use the table, which takes errors whole, "
+                    f"up to {MAX_TABLE_DETECTORS} detectors (here {len(vertex_of)})"
+                )
+    return ""
+
+
+def _edges(
+    errors: Sequence[Mechanism], as_edges: Sequence[Sequence[Symptom]], vertex_of: Mapping[int, int]
+) -> tuple[list[tuple[int, int, int, float]], tuple[Rivals, ...]]:
+    """(lower end, upper end, observables, probability) of each edge, and the pairs that flip different observables."""
+    merged: dict[Symptom, float] = {}
+    for error, edges in zip(errors, as_edges, strict=True):
+        for edge in edges:
+            if edge[0][0] in vertex_of:
+                merged[edge] = combine_probabilities(merged.get(edge, 0.0), error.probability)
+    best: dict[tuple[int, ...], tuple[int, float]] = {}
+    rivals = []
+    for (detectors, observables), probability in merged.items():
+        kept = best.get(detectors, (observables, 0.0))
+        if kept[0] != observables:
+            pair = [kept, (observables, probability)]
+            (winner, high), (loser, low) = sorted(pair, key=lambda each: -each[1])  # of equal ones the first
+            rivals.append(Rivals(detectors, winner, loser, high, low))
+        if kept[1] < probability:
+            best[detectors] = (observables, probability)
+    rows = []
+    for detectors, (observables, probability) in best.items():
+        ends = sorted(vertex_of[detector] for detector in detectors)
+        rows.append((ends[0], ends[1] if len(ends) == 2 else BOUNDARY, observables, probability))
+    rows.sort(key=lambda row: (row[0], row[1] if row[1] != BOUNDARY else len(vertex_of)))
+    return rows, tuple(rivals)
+
+
+def _faults(errors: Sequence[Mechanism], vertex_of: Mapping[int, int]) -> tuple[Fault, ...]:
     """Independent error mechanisms restricted to the component, equal ones merged."""
     merged: dict[tuple[int, int], float] = {}
-    for instruction in error_model.flattened():
-        if instruction.type != "error":
-            continue
-        detectors, observables = _symptom([t for t in instruction.targets_copy() if not t.is_separator()])
+    for error in errors:
+        detectors, observables = error.whole
         symptom = sum(1 << vertex_of[detector] for detector in detectors if detector in vertex_of)
         if symptom or observables:
             key = (symptom, observables)
-            merged[key] = combine_probabilities(merged.get(key, 0.0), instruction.args_copy()[0])
+            merged[key] = combine_probabilities(merged.get(key, 0.0), error.probability)
     return tuple(Fault(symptom, observables, p) for (symptom, observables), p in sorted(merged.items()))

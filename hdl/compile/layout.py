@@ -1,5 +1,8 @@
 """Where each detector sits in the stream: its layer (the message) and its bit (in that message's payload)."""
 
+import itertools
+import shlex
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +13,15 @@ import numpy as np
 import stim
 from numpy.typing import NDArray
 
-from hdl.errors import ErrorModelError
+from hdl.errors import ErrorModelError, ShapeError
 
 COORDINATE_TOLERANCE = 1e-6
 MAX_MESSAGE_BITS = 255 * 32
 """Payload of a qds1 message."""
+ABOUT_LAYERS = (
+    "A layer is what shares the last coordinate of `detector(x, y, t) D0`: give the detectors coordinates whose last "
+    "one is the time, and number them without gaps"
+)
 MAX_DETECTORS, MAX_ERRORS = 1_000_000, 10_000_000
 """Of a file; far more than any decoder holds, and few enough to be read."""
 
@@ -22,19 +29,58 @@ MAX_DETECTORS, MAX_ERRORS = 1_000_000, 10_000_000
 def read_error_model(file: Path) -> stim.DetectorErrorModel:
     """A detector error model in Stim's format; raises ErrorModelError for a file that is none, or far too large."""
     try:
-        model = stim.DetectorErrorModel(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8-sig")  # an editor's byte-order mark is no part of the model
     except OSError as error:
         raise ErrorModelError(f"cannot read the error model {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ErrorModelError(f"{file} is not text; expected a detector error model in Stim's format") from error
+        raise ErrorModelError(
+            f"{file} is not text; expected a detector error model in Stim's format, in UTF-8"
+        ) from error
+    try:
+        model = stim.DetectorErrorModel(text)
     except (ValueError, IndexError) as error:  # Stim raises the latter for an instruction that it does not know
-        raise ErrorModelError(f"{file} is not a detector error model in Stim's format: {error}") from error
+        raise ErrorModelError(_not_a_model(file, text, error)) from error
     if model.num_detectors > MAX_DETECTORS or model.num_errors > MAX_ERRORS:
         raise ErrorModelError(
             f"{file} has {model.num_detectors:,} detectors and {model.num_errors:,} errors; at most {MAX_DETECTORS:,} "
             f"and {MAX_ERRORS:,} can be compiled. For a long memory give a shorter one and a window"
         )
     return model
+
+
+def _not_a_model(file: Path, text: str, error: Exception) -> str:
+    """Says what the file is instead, where that can be told."""
+    try:
+        circuit = stim.Circuit(text)
+    except (ValueError, IndexError):
+        return f"{file} is not a detector error model in Stim's format: {str(error).strip()}"
+    if not circuit.num_detectors:
+        return (
+            f"{file} is a circuit without detectors, not a detector error model.\nAnnotate it with DETECTOR and "
+            "OBSERVABLE_INCLUDE, then make its model with stim analyze_errors"
+        )
+    source, model = shlex.quote(str(file)), shlex.quote(str(_free_name(file)))
+    marked = file.read_bytes().startswith(BOM_UTF8)  # which Stim does not take
+    return (
+        f"{file} is a circuit, not a detector error model.\n"
+        f"{'Save it without its byte-order mark, then make' if marked else 'Make'} its model with: "
+        f"stim analyze_errors --decompose_errors --in {source} --out {model}"
+    )
+
+
+def _free_name(circuit: Path) -> Path:
+    """A name for the circuit's model beside it, of no file that is there."""
+    stem = circuit.name.removesuffix(".stim").removesuffix(".dem")
+    names = (circuit.with_name(f"{stem}{number or ''}.dem") for number in itertools.count())
+    return next(name for name in names if not name.exists())
+
+
+def check_width(events: NDArray[Any], num_detectors: int) -> None:
+    """Raises ShapeError unless the events are of so many detectors, one to a column."""
+    if events.ndim != 2 or events.shape[1] != num_detectors:
+        raise ShapeError(
+            f"detection events have shape {events.shape}; expected (shots, {num_detectors}), one detector a column"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +114,7 @@ class StreamLayout:
         if max(self.num_stabilizers, self.num_data_qubits) > MAX_MESSAGE_BITS:
             raise ErrorModelError(
                 f"a layer of {self.num_stabilizers} detectors and a readout of {self.num_data_qubits} qubits do not "
-                f"fit into messages, which hold {MAX_MESSAGE_BITS} bits; give the detectors coordinates whose last one "
-                "is the time"
+                f"fit into messages, which hold {MAX_MESSAGE_BITS} bits.\n{ABOUT_LAYERS}"
             )
 
     @property
@@ -91,6 +136,7 @@ class StreamLayout:
         Returns:
             uint8 of 0/1, shape (shots, layers, stabilizers); bits without a detector are 0.
         """
+        check_width(detection_events, len(self.detector_layer))
         layers = np.zeros((len(detection_events), self.num_layers, self.num_stabilizers), dtype=np.uint8)
         layers[:, self.detector_layer, self.detector_bit] = detection_events
         return layers
@@ -167,14 +213,22 @@ def events_layout(error_model: stim.DetectorErrorModel) -> StreamLayout:
     """
     coordinates = error_model.get_detector_coordinates()
     num_detectors = error_model.num_detectors
-    times = sorted({coordinates[d][-1] for d in range(num_detectors) if coordinates.get(d)})
+    num_placed = sum(bool(place) for place in coordinates.values())
+    if num_detectors - num_placed > MAX_MESSAGE_BITS:  # they share one layer: refused before it is built
+        raise ErrorModelError(
+            f"the model numbers {num_detectors:,} detectors, and those without coordinates are one layer: "
+            f"{num_detectors - num_placed} detectors of it do not fit into messages, which hold {MAX_MESSAGE_BITS} "
+            f"bits.\n{ABOUT_LAYERS}"
+        )
+    time_of = {d: _on_grid(coordinates[d][-1]) for d in range(num_detectors) if coordinates.get(d)}
+    times = sorted(set(time_of.values()))
     layer_of = {time: layer for layer, time in enumerate(times)}
     place_bit: dict[tuple[float, ...], int] = {}
     taken: defaultdict[int, set[int]] = defaultdict(set)
     layer, bit = np.zeros(num_detectors, dtype=np.int64), np.zeros(num_detectors, dtype=np.int64)
     for detector in range(num_detectors):
         place = _grid(coordinates[detector][:-1]) if coordinates.get(detector) else (float(detector), 0.5)
-        layer[detector] = layer_of[coordinates[detector][-1]] if coordinates.get(detector) else 0
+        layer[detector] = layer_of[time_of[detector]] if detector in time_of else 0
         wanted = place_bit.setdefault(place, len(place_bit))
         if wanted in taken[int(layer[detector])]:
             wanted = place_bit.setdefault((*place, float(detector)), len(place_bit))
@@ -194,4 +248,9 @@ def events_layout(error_model: stim.DetectorErrorModel) -> StreamLayout:
 def _grid(place: Sequence[float]) -> tuple[float, ...]:
     """A place as a key: on a grid against rounding, and in at least two dimensions (a line lies at y = 0)."""
     padded = [*place, 0.0] if len(place) == 1 else place
-    return tuple(round(value / COORDINATE_TOLERANCE) * COORDINATE_TOLERANCE for value in padded)
+    return tuple(_on_grid(value) for value in padded)
+
+
+def _on_grid(value: float) -> float:
+    """A coordinate without what rounding adds to it: 3 * 0.1 is 0.3."""
+    return round(value / COORDINATE_TOLERANCE) * COORDINATE_TOLERANCE

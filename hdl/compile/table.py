@@ -3,11 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hdl.compile.graph import DecodingGraph
+from hdl.compile.graph import MAX_TABLE_DETECTORS, DecodingGraph
 from hdl.errors import ErrorModelError
 
-MAX_ADDRESS_BITS = 20
-MAX_STATE_BITS = 22
+MAX_STATE_BITS = 24
 
 
 def joint_distribution(graph: DecodingGraph) -> NDArray[np.float64]:
@@ -20,10 +19,10 @@ def joint_distribution(graph: DecodingGraph) -> NDArray[np.float64]:
         float64, shape (2**observables, 2**vertices); bit v of the second index is vertex v.
     """
     state_bits = graph.num_vertices + graph.num_observables
-    if graph.num_vertices > MAX_ADDRESS_BITS or state_bits > MAX_STATE_BITS:
+    if graph.num_vertices > MAX_TABLE_DETECTORS or state_bits > MAX_STATE_BITS:
         raise ErrorModelError(
             f"a table over {graph.num_vertices} detectors and {graph.num_observables} observables is too large "
-            f"(at most {MAX_ADDRESS_BITS} detectors, {MAX_STATE_BITS} bits together); use fewer rounds, a smaller "
+            f"(at most {MAX_TABLE_DETECTORS} detectors, {MAX_STATE_BITS} bits together); use fewer rounds, a smaller "
             "distance, or the union-find core"
         )
     distribution = np.zeros(1 << state_bits)

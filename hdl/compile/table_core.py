@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdl.compile.core_files import CoreFiles
-from hdl.compile.graph import DecodingGraph
+from hdl.compile.graph import MAX_TABLE_DETECTORS, DecodingGraph
 from hdl.compile.ports import CORE_PORTS
-from hdl.compile.table import MAX_ADDRESS_BITS, maximum_likelihood_table
+from hdl.compile.table import maximum_likelihood_table
 from hdl.errors import ErrorModelError
 
 TABLE_FILE = "table.npy"
@@ -18,15 +18,14 @@ def emit_core(graph: DecodingGraph) -> CoreFiles:
     """Compile the exact table of a graph.
 
     Raises:
-        ErrorModelError: the shot has more than 20 bits.
+        ErrorModelError: the component has more than 20 detectors.
     """
-    address_bits = check_table_size(len(graph.layer_select), graph.layout.num_layers)
     table = maximum_likelihood_table(graph)
     stored = io.BytesIO()
     np.save(stored, table)
     return CoreFiles(
         files={
-            "decoder_core.sv": core_source(table_planes(graph, table), address_bits),
+            "decoder_core.sv": core_source(table_planes(graph, table), graph.num_vertices, used_events(graph)),
             TABLE_FILE: stored.getvalue(),
         },
         rtl=("table_core.sv",),
@@ -35,40 +34,48 @@ def emit_core(graph: DecodingGraph) -> CoreFiles:
 
 
 def check_table_size(layer_width: int, num_layers: int) -> int:
-    """Address bits of a table for shots of this shape; raises ErrorModelError where they are too many."""
-    address_bits = layer_width * num_layers
-    if address_bits > MAX_ADDRESS_BITS:
+    """Detectors of a memory of one basis; raises ErrorModelError where they are too many for a table."""
+    num_detectors = layer_width * num_layers
+    if num_detectors > MAX_TABLE_DETECTORS:
         raise ErrorModelError(
-            f"a table needs {address_bits} address bits ({layer_width} detectors in each of {num_layers} layers), at "
-            f"most {MAX_ADDRESS_BITS} are possible; use fewer rounds, a smaller distance, or the union-find core"
+            f"a table needs {num_detectors} address bits ({layer_width} detectors in each of {num_layers} layers), at "
+            f"most {MAX_TABLE_DETECTORS} are possible; use fewer rounds, a smaller distance, or the union-find core"
         )
-    return address_bits
+    return num_detectors
+
+
+def used_events(graph: DecodingGraph) -> NDArray[np.bool_]:
+    """Which events of a shot's selected layers make the address, shape (layers * bits of a layer,)."""
+    used = np.zeros(graph.layout.num_layers * len(graph.layer_select), dtype=bool)
+    used[graph.vertex_position] = True
+    return used
 
 
 def table_planes(graph: DecodingGraph, table: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """The memory's contents.
 
     Args:
-        graph: gives each vertex its bit of the address (`vertex_position`).
+        graph: its vertices come in the order of their events, so that a syndrome is its address.
         table: uint32, shape (2**vertices,), from `maximum_likelihood_table`.
 
     Returns:
         uint32, shape (observables, words): bit a % 32 of word a // 32 is the flip for address a; at least two words.
     """
-    address_bits = len(graph.layer_select) * graph.layout.num_layers
-    addresses = np.arange(1 << address_bits)
-    syndrome = np.zeros_like(addresses)
-    for vertex, position in enumerate(graph.vertex_position):
-        syndrome |= (addresses >> int(position) & 1) << vertex
-    flips = table[syndrome]
-    planes = np.zeros((graph.num_observables, max(64, 1 << address_bits)), dtype=np.uint8)
+    planes = np.zeros((graph.num_observables, max(64, table.size)), dtype=np.uint8)
     for observable in range(graph.num_observables):
-        planes[observable, : flips.size] = flips >> np.uint32(observable) & np.uint32(1)
+        planes[observable, : table.size] = table >> np.uint32(observable) & np.uint32(1)
     return np.packbits(planes, axis=1, bitorder="little").view("<u4").astype(np.uint32)
 
 
-def core_source(planes: NDArray[np.uint32], address_bits: int) -> str:
-    """Text of decoder_core.sv for memory contents of shape (observables, words)."""
+def core_source(planes: NDArray[np.uint32], address_bits: int, used: NDArray[np.bool_] | None = None) -> str:
+    """Text of decoder_core.sv.
+
+    Args:
+        planes: the memory's contents, from `table_planes`.
+        address_bits: of the table.
+        used: see `used_events`; None where all of them are.
+    """
+    used = np.ones(address_bits, dtype=bool) if used is None else used
     num_observables, num_words = planes.shape
     memories = "\n".join(_memory(index, plane) for index, plane in enumerate(planes))
     return f"""\
@@ -102,7 +109,8 @@ module decoder_core (
   table_core #(
       .LayerWidth(decoder_pkg::LayerWidth),
       .NumLayers(decoder_pkg::NumLayers),
-      .NumObservables(NumObservables)
+      .NumObservables(NumObservables),
+      .Used({used.size}'b{"".join("1" if event else "0" for event in used[::-1])})
   ) u_table (
       .clk_i,
       .rst_ni,

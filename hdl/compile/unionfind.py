@@ -11,7 +11,7 @@ from hdl.compile.core_files import CoreFiles
 from hdl.compile.graph import BOUNDARY, DecodingGraph
 from hdl.compile.ports import CORE_PORTS
 from hdl.compile.unionfind_fabric import Fabric, UnionFindOptions, build_fabric, cycle_budget, window_hash
-from hdl.compile.unionfind_rows import Row, edge_rows, lane_weights
+from hdl.compile.unionfind_rows import Row, edge_rows, lane_weights, way_order
 from hdl.errors import ErrorModelError
 
 WEIGHTS_FILE = "weights.npy"
@@ -202,7 +202,7 @@ def _planes(pattern: str, bits: Iterable[int]) -> str:
 def _gathering(fabric: Fabric, rows: Sequence[Row]) -> str:
     """What the vertices see of the rows: each row's lanes, shifted to its vertices."""
     seen: dict[str, list[str]] = {name: [] for name in ("filling", "hit", "boundary_full", "future_full")}
-    phases: dict[int, list[str]] = {k: [] for k in range(fabric.num_observables)}
+    ways: list[tuple[tuple[int, bool], str, list[str]]] = []
     for index, row in enumerate(rows):
         if row.kind == "future":
             seen["future_full"].append(_at(row.low, f"full_{index}") + " & {N{~last}}")
@@ -216,12 +216,51 @@ def _gathering(fabric: Fabric, rows: Sequence[Row]) -> str:
         for here, there in ((row.low, high), (high, row.low)):
             members = f"full_{index} & member[{there} +: {row.width}]"
             seen["hit"].append(_at(here, members))
+            flips = []
             for k in fabric.twisted:
                 twist = _literal(np.where(row.edge >= 0, fabric.twist[row.edge] >> k & 1, 0))
-                phases[k].append(_at(here, f"{{{members} & (phase[{k}*N+{there} +: {row.width}] ^ {twist})}}"))
+                flips.append(_at(here, f"{{{members} & (phase[{k}*N+{there} +: {row.width}] ^ {twist})}}"))
+            ways.append((way_order(there, here), _at(here, members), flips))
     lines = [_any_of(name, terms) for name, terms in seen.items()]
-    lines += [_any_of(f"hit_phase[{k}*N +: N]", terms) for k, terms in phases.items()]
+    if fabric.twisted:
+        ways.sort(key=lambda way: way[0])
+        lines += _first_way(fabric, [(members, flips) for _, members, flips in ways])
+    lines += [f"  assign hit_phase[{k}*N +: N] = '0;" for k in range(fabric.num_observables) if k not in fabric.twisted]
     return "\n".join([*lines, ""])
+
+
+def _first_way(fabric: Fabric, ways: Sequence[tuple[str, list[str]]]) -> list[str]:
+    """Of the ways on which a vertex is reached in one step of a flood, what the first one flips.
+
+    A tree: of two neighbours in the order the first decides where it leads, else the second.
+
+    Args:
+        fabric: gives the observables that loops flip.
+        ways: where each leads (N bits), and what it flips there, an entry for each of these observables; in order.
+    """
+    lines = []
+    numbers = range(len(ways))
+    for number, (leads, flips) in enumerate(ways):
+        lines.append(f"  logic [N-1:0] way_{number};\n  assign way_{number} = {leads};")
+        for k, flipped in zip(fabric.twisted, flips, strict=True):
+            lines.append(f"  logic [N-1:0] way_{number}_flips_{k};\n  assign way_{number}_flips_{k} = {flipped};")
+    last = len(ways)
+    left = list(numbers)
+    while len(left) > 1:
+        joined = []
+        for first, second in zip(left[::2], left[1::2], strict=False):
+            lines.append(f"  logic [N-1:0] way_{last};\n  assign way_{last} = way_{first} | way_{second};")
+            for k in fabric.twisted:
+                lines.append(
+                    f"  logic [N-1:0] way_{last}_flips_{k};\n  assign way_{last}_flips_{k} = "
+                    f"way_{first}_flips_{k} | (way_{second}_flips_{k} & ~way_{first});"
+                )
+            joined.append(last)
+            last += 1
+        left = joined + left[len(left) - len(left) % 2 :]
+    lines += [f"  assign hit_phase[{k}*N +: N] = way_{left[0]}_flips_{k};" for k in fabric.twisted]
+    lines.append(f"  logic unused_way;\n  assign unused_way = ^way_{left[0]};")
+    return lines
 
 
 def _at(low: int, lanes: str) -> str:
@@ -236,24 +275,27 @@ def _any_of(name: str, terms: Sequence[str]) -> str:
 
 
 def _vertices(fabric: Fabric, options: UnionFindOptions) -> str:
-    observables = np.arange(fabric.num_observables)[:, None]
+    observables = np.arange(fabric.num_observables)
     boundary_flips = np.zeros(fabric.num_vertices, dtype=np.int64)
-    leaving = fabric.end_v == BOUNDARY
-    boundary_flips[fabric.end_u[leaving]] = np.array(fabric.classes)[fabric.boundary_class[leaving]]
-    classes = np.array(fabric.classes)[:, None] >> np.arange(fabric.num_observables) & 1
+    for edge in np.flatnonzero(fabric.end_v == BOUNDARY):
+        boundary_flips[fabric.end_u[edge]] = fabric.boundary_mask(edge)
+    classes = fabric.classes[fabric.component].T  # of each vertex: (classes, vertices)
+    has_class = classes >= 0
+    class_flips = np.where(has_class, classes, 0)[:, None] >> observables[:, None] & 1
     commit = fabric.layer < options.commit_layers if options.window else np.ones(fabric.num_vertices)
     return f"""\
   uf_vertices #(
       .NumVertices(N),
       .GrowthBits(G),
       .NumObservables(NumObservables),
-      .NumClasses({len(fabric.classes)}),
+      .NumClasses({len(classes)}),
       .Windowed(1'b{int(bool(options.window))}),
       .Twisted(1'b{int(bool(fabric.twisted))}),
       .CommitRegion({_literal(commit)}),
-      .Potential({_literal((fabric.potential >> observables & 1).ravel())}),
-      .BoundaryFlips({_literal((boundary_flips >> observables & 1).ravel())}),
-      .ClassFlips({_literal(classes.ravel())})
+      .Potential({_literal((fabric.potential >> observables[:, None] & 1).ravel())}),
+      .BoundaryFlips({_literal((boundary_flips >> observables[:, None] & 1).ravel())}),
+      .HasClass({_literal(has_class.ravel())}),
+      .ClassFlips({_literal(class_flips.ravel())})
   ) u_vertices (
       .clk_i,
       .load_i         (load),

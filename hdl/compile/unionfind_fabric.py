@@ -11,12 +11,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hdl.compile.graph import BOUNDARY, DecodingGraph, combine_probabilities, hash_of
+from hdl.compile.graph import BOUNDARY, DecodingGraph, hash_of
 from hdl.compile.unionfind_weights import quantise_weights
+from hdl.compile.unionfind_windows import edge_name, shot_rows, vertex_bits, window_rows
 from hdl.errors import ErrorModelError
 
-FUTURE = -2
-"""`Edges.end` of an edge that leaves a window towards layers not seen yet."""
 MAX_WEIGHT_BITS = 6
 MAX_CYCLE_BUDGET = 0xFFFF
 MAX_FIFO_LAYERS = 1 << 16
@@ -88,8 +87,10 @@ class Fabric:
         end_u, end_v: int, shape (edges,): end points; end_v is BOUNDARY (-1) or FUTURE (-2) for an edge that leaves.
         weight: int, shape (edges,): quantised.
         twist: int, shape (edges,): observables that an inner edge flips besides the potentials of its ends.
-        boundary_class: int, shape (edges,): index into `classes` of an edge to the boundary, else -1.
-        classes: observable masks of the boundaries, ascending.
+        component: int, shape (vertices,): which vertices inner edges connect.
+        boundary_class: int, shape (edges,): index into its component's `classes` of an edge to the boundary, else -1.
+        classes: int, shape (components, classes): observable masks of a component's boundaries as seen from anywhere in
+            it, ascending; -1 where a component has fewer.
         potential: int, shape (vertices,): observable mask of a defect.
         num_observables: of the error model.
     """
@@ -102,8 +103,9 @@ class Fabric:
     end_v: NDArray[np.int64]
     weight: NDArray[np.int64]
     twist: NDArray[np.int64]
+    component: NDArray[np.int64]
     boundary_class: NDArray[np.int64]
-    classes: tuple[int, ...]
+    classes: NDArray[np.int64]
     potential: NDArray[np.int64]
     num_observables: int
 
@@ -122,6 +124,10 @@ class Fabric:
         """Observables that some loop flips."""
         union = int(np.bitwise_or.reduce(self.twist, initial=0))
         return tuple(k for k in range(self.num_observables) if union >> k & 1)
+
+    def boundary_mask(self, edge: int) -> int:
+        """Observables that an edge to the boundary flips besides the potential of its end."""
+        return int(self.classes[self.component[self.end_u[edge]], self.boundary_class[edge]])
 
     @property
     def start(self) -> int:
@@ -154,63 +160,106 @@ def build_fabric(graph: DecodingGraph, options: UnionFindOptions) -> Fabric:
     """Fabric of a whole shot, or of one window.
 
     Raises:
-        ErrorModelError: the memory is too short to take a window's bulk from, boundaries flip too many masks, or an
-            error is likelier than not.
+        ErrorModelError: the memory is too short to take a window's bulk from or has a part without boundaries,
+            boundaries flip too many masks, or an error is likelier than not.
     """
-    edges = _window_edges(graph, options.window) if options.window else _shot_edges(graph)
-    layer, bit, rows = edges
-    num_layers = options.window or graph.layout.num_layers
+    graph.require_edges()
+    _check_likely(graph)
+    if options.window:
+        layer, bit, rows = window_rows(graph, options.window)
+    else:
+        layer, bit, rows = graph.vertex_layer, vertex_bits(graph), shot_rows(graph)
     u, v = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
     observables = np.array([row[2] for row in rows], dtype=np.int64)
     probability = np.array([row[3] for row in rows], dtype=np.float64)
-    _check_likely(u, v, probability)
-    weight = np.log1p(-probability) - np.log(probability)
-    potential = _potential(len(layer), u, v, observables)
+    potential, component = _potential(len(layer), u, v, observables)
+    if options.window:
+        _check_boundaries(component, u, v)
     crossing = observables ^ potential[u] ^ np.where(v >= 0, potential[v], 0)
     twist = np.where(v >= 0, crossing, 0)
-    classes = _classes(crossing[v == BOUNDARY], twist)
-    if len(classes) > MAX_CLASSES:
-        raise ErrorModelError(
-            f"edges to the boundary flip {len(classes)} different sets of observables; the union-find core takes at "
-            f"most {MAX_CLASSES}"
-        )
-    class_of = {mask: index for index, mask in enumerate(classes)}
+    leaving = v == BOUNDARY
+    classes = _classes(component[u], crossing, leaving, twist)
+    boundary_class = np.full(len(rows), -1, dtype=np.int64)
+    boundary_class[leaving] = (classes[component[u]] == crossing[:, None])[leaving].argmax(axis=1)
     return Fabric(
         layer=layer,
         bit=bit,
-        num_layers=num_layers,
+        num_layers=options.window or graph.layout.num_layers,
         layer_width=len(graph.layer_select),
         end_u=u,
         end_v=v,
-        weight=quantise_weights(weight, probability, options.weight_bits),
+        weight=quantise_weights(np.log1p(-probability) - np.log(probability), probability, options.weight_bits),
         twist=twist,
-        boundary_class=np.array(
-            [class_of[int(mask)] if end == BOUNDARY else -1 for mask, end in zip(crossing, v, strict=True)],
-            dtype=np.int64,
-        ),
+        component=component,
+        boundary_class=boundary_class,
         classes=classes,
         potential=potential,
         num_observables=graph.num_observables,
     )
 
 
-def _check_likely(u: NDArray[np.int64], v: NDArray[np.int64], probability: NDArray[np.float64]) -> None:
-    likely = np.flatnonzero(probability > LARGEST_PROB)
+def _check_likely(graph: DecodingGraph) -> None:
+    likely = np.flatnonzero(graph.edge_probability > LARGEST_PROB)
     if likely.size:
         edge = int(likely[0])
-        ends = f"vertices {u[edge]} and {v[edge]}" if v[edge] >= 0 else f"vertex {u[edge]} and the boundary"
         raise ErrorModelError(
-            f"the edge between {ends} happens with probability {probability[edge]:g}: what is likelier than not would "
-            "need a negative weight, which a union-find core does not have; use a table, or correct the model"
+            f"{edge_name(graph, edge)} happens with probability {graph.edge_probability[edge]:g}: what is likelier "
+            "than not would need a negative weight, which a union-find core does not have; use a table, or correct the "
+            "model"
         )
 
 
-def _classes(boundary: NDArray[np.int64], twist: NDArray[np.int64]) -> tuple[int, ...]:
-    """Observable masks that a boundary can have, seen from anywhere in a cluster."""
-    masks = {int(mask) for mask in boundary} or {0}
-    for loop in {int(mask) for mask in twist}:
-        masks |= {mask ^ loop for mask in masks}
-    return tuple(sorted(masks))
+def _check_boundaries(component: NDArray[np.int64], u: NDArray[np.int64], v: NDArray[np.int64]) -> None:
+    """A cluster that leaves a window by its open end is committed, and its partner in later layers is left alone.
+
+    Where there is a boundary that one ends there. Without one no cluster can end it: the shot would not be finished.
+    """
+    closed = set(component.tolist()) - set(component[u[v == BOUNDARY]].tolist())
+    if closed:
+        raise ErrorModelError(
+            "windows need a boundary in every connected part of the graph, and "
+            f"{len(closed)} of {len(set(component.tolist()))} have none (as on a torus).\n"
+            "Leave the window out: whole shots are decoded"
+        )
+
+
+def _classes(
+    component: NDArray[np.int64], crossing: NDArray[np.int64], leaving: NDArray[np.bool_], twist: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`Fabric.classes`, from the edges: their component, what they flip, whether they lead to the boundary, the loops.
+
+    Raises:
+        ErrorModelError: a component's boundaries flip more sets of observables than the core tells apart.
+    """
+    num_components = int(component.max()) + 1
+    boundaries: list[set[int]] = [set() for _ in range(num_components)]
+    loops: list[set[int]] = [set() for _ in range(num_components)]
+    for number, mask, leaves, loop in zip(
+        *(each.tolist() for each in (component, crossing, leaving, twist)), strict=True
+    ):
+        if leaves:
+            boundaries[number].add(mask)
+        elif loop:
+            loops[number].add(loop)
+    found = [sorted(_closed(masks, around)) for masks, around in zip(boundaries, loops, strict=True)]
+    classes = np.full((len(found), max(map(len, found))), -1, dtype=np.int64)
+    for number, masks in enumerate(found):
+        classes[number, : len(masks)] = masks
+    return classes
+
+
+def _closed(masks: set[int], loops: set[int]) -> set[int]:
+    """What boundaries of these masks flip, going around any of the loops before; {0} without a boundary."""
+    for loop in loops if masks else ():
+        masks = masks | {mask ^ loop for mask in masks}
+        if len(masks) > MAX_CLASSES:
+            break
+    if len(masks) > MAX_CLASSES:
+        raise ErrorModelError(
+            f"edges to the boundary flip {len(masks)} or more different sets of observables in one connected part of "
+            f"the graph; the union-find core tells {MAX_CLASSES} apart.\nSplit the observables into several models"
+        )
+    return masks or {0}
 
 
 def window_hash(graph: DecodingGraph, options: UnionFindOptions) -> int:
@@ -224,63 +273,11 @@ def window_hash(graph: DecodingGraph, options: UnionFindOptions) -> int:
         "window": [options.window, options.commit_layers],
         "bits": fabric.bit.tolist(),
         "edges": np.stack([fabric.end_u, fabric.end_v, fabric.twist, fabric.boundary_class], axis=1).tolist(),
-        "classes": list(fabric.classes),
+        "classes": fabric.classes.tolist(),
         "potential": fabric.potential.tolist(),
         "observables": fabric.num_observables,
     }
     return hash_of(structure)
-
-
-Row = tuple[int, int, int, float]
-
-
-def _bits(graph: DecodingGraph) -> NDArray[np.int64]:
-    """Bit of each vertex within the selected bits of its layer."""
-    return np.asarray(graph.vertex_position % len(graph.layer_select))
-
-
-def _shot_edges(graph: DecodingGraph) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Row]]:
-    rows = list(
-        zip(
-            graph.edge_u.tolist(),
-            graph.edge_v.tolist(),
-            graph.edge_observables.tolist(),
-            graph.edge_probability.tolist(),
-            strict=True,
-        )
-    )
-    return graph.vertex_layer, _bits(graph), rows
-
-
-def _window_edges(graph: DecodingGraph, window: int) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Row]]:
-    """Edges of `window` layers of the bulk, from the middle layer of the graph and its way to the next one."""
-    middle = graph.layout.num_layers // 2 - 1
-    if middle < 1 or middle + 2 >= graph.layout.num_layers:
-        raise ErrorModelError(
-            f"a window needs a memory of at least 4 rounds to learn its bulk from; this one has {graph.layout.rounds}"
-        )
-    layer, bit = graph.vertex_layer, _bits(graph)
-    width = len(graph.layer_select)
-    present = np.unique(bit[layer == middle])
-    place = {int(b): i for i, b in enumerate(present)}
-    rows: list[Row] = []
-    future: dict[int, float] = {}
-    for u, v, mask, probability in _shot_edges(graph)[2]:
-        if layer[u] != middle or (v >= 0 and int(bit[v]) not in place):
-            continue
-        lower = place[int(bit[u])]
-        reach = 0 if v < 0 else int(layer[v]) - middle
-        if reach > 1:
-            raise ErrorModelError(f"an error sets off detectors {reach} layers apart; a window takes at most 1")
-        for t in range(window - reach):
-            upper = BOUNDARY if v < 0 else (t + reach) * len(present) + place[int(bit[v])]
-            rows.append((t * len(present) + lower, upper, mask, probability))
-        if reach:
-            last = (window - 1) * len(present) + lower
-            future[last] = combine_probabilities(future.get(last, 0.0), probability)
-    rows += [(u, FUTURE, 0, probability) for u, probability in future.items()]
-    rows.sort(key=lambda row: (row[0], row[1] if row[1] >= 0 else window * width - row[1]))
-    return np.repeat(np.arange(window), len(present)), np.tile(present, window), rows
 
 
 def _potential(
@@ -288,23 +285,28 @@ def _potential(
     end_u: NDArray[np.int64],
     end_v: NDArray[np.int64],
     observables: Sequence[int] | NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """Observable masks of the vertices that leave every edge of a spanning forest without a flip."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Observable masks of the vertices that leave every edge of a spanning forest without a flip, and its trees."""
     neighbours: list[list[tuple[int, int]]] = [[] for _ in range(num_vertices)]
     for u, v, mask in zip(end_u.tolist(), end_v.tolist(), observables, strict=True):
         if v >= 0:
             neighbours[u].append((v, int(mask)))
             neighbours[v].append((u, int(mask)))
     potential = np.full(num_vertices, -1, dtype=np.int64)
+    component = np.zeros(num_vertices, dtype=np.int64)
+    num_components = 0
     for root in range(num_vertices):
         if potential[root] >= 0:
             continue
         potential[root] = 0
+        component[root] = num_components
         queue = deque([root])
         while queue:
             vertex = queue.popleft()
             for other, mask in neighbours[vertex]:
                 if potential[other] < 0:
                     potential[other] = potential[vertex] ^ mask
+                    component[other] = num_components
                     queue.append(other)
-    return potential
+        num_components += 1
+    return potential, component

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hdl.compile.graph import BOUNDARY
-from hdl.compile.unionfind_fabric import FUTURE, Fabric
+from hdl.compile.unionfind_fabric import Fabric
+from hdl.compile.unionfind_windows import FUTURE
 
 LEAST_DENSITY = 0.2
 """A row is cut at a gap where fewer than this share of the lanes before it would hold edges."""
@@ -73,3 +74,11 @@ def lane_weights(fabric: Fabric, rows: tuple[Row, ...]) -> NDArray[np.int64]:
     """Weight of each lane of all rows, in order; 1 where there is no edge."""
     edge = np.concatenate([row.edge for row in rows])
     return np.where(edge >= 0, fabric.weight[edge], 1)
+
+
+def way_order(source: int, reached: int) -> tuple[int, bool]:
+    """Of several ways of one length to a vertex the one counts whose last step comes first in this order.
+
+    The step over the fewest numbers, of two over equally many the one that leads down: the order of the core's rows.
+    """
+    return abs(source - reached), source < reached

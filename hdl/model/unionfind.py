@@ -26,8 +26,8 @@ class _Shape(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("num_vertices", "num_edges", "num_classes", "start", "cycle_budget")),
         *((name, ctypes.c_int32) for name in ("commit_vertices", "num_twisted")),
-        *((name, ctypes.c_void_p) for name in ("end_u", "end_v", "weight", "boundary_class", "twist")),
-        *((name, ctypes.c_void_p) for name in ("class_flips", "potential")),
+        *((name, ctypes.c_void_p) for name in ("end_u", "end_v", "weight", "boundary_class", "component")),
+        *((name, ctypes.c_void_p) for name in ("twist", "class_flips", "potential")),
     )
 
 
@@ -169,15 +169,15 @@ class UnionFindModel:
             defects: uint8 of 0/1, shape (vertices,), contiguous; those that the window deals with are cleared.
             last: whether the window ends the shot.
         """
-        flips, status = ctypes.c_uint32(), ctypes.c_uint32()
+        flips, status = ctypes.c_uint64(), ctypes.c_uint32()
         self._library.unionfind_window(
             ctypes.byref(self._shape), ctypes.c_int(last), _pointer(defects), ctypes.byref(flips), ctypes.byref(status)
         )
         return flips.value, status.value
 
-    def _unpack(self, masks: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        observables = np.arange(self.fabric.num_observables, dtype=np.uint32)
-        return (masks[:, None] >> observables & np.uint32(1)).astype(np.uint8)
+    def _unpack(self, masks: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        observables = np.arange(self.fabric.num_observables, dtype=np.uint64)
+        return (masks[:, None] >> observables & np.uint64(1)).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,24 +220,26 @@ class WindowStream:
         return WindowAnswer(self._frame, self._flags, None if last else self._committed)
 
 
-def _shape_arrays(fabric: Fabric) -> dict[str, NDArray[np.int32]]:
-    columns = {
+def _shape_arrays(fabric: Fabric) -> dict[str, NDArray[np.generic]]:
+    numbers = {
         "end_u": fabric.end_u,
         "end_v": fabric.end_v,
         "weight": fabric.weight,
         "boundary_class": fabric.boundary_class,
-        "twist": fabric.twist,
-        "class_flips": fabric.classes,
-        "potential": fabric.potential,
+        "component": fabric.component,
     }
-    return {name: np.ascontiguousarray(column, dtype=np.int32) for name, column in columns.items()}
+    masks = {"twist": fabric.twist, "class_flips": fabric.classes, "potential": fabric.potential}
+    return {
+        **{name: np.ascontiguousarray(column, dtype=np.int32) for name, column in numbers.items()},
+        **{name: np.ascontiguousarray(column, dtype=np.int64) for name, column in masks.items()},
+    }
 
 
-def _shape(fabric: Fabric, options: UnionFindOptions, arrays: Mapping[str, NDArray[np.int32]]) -> _Shape:
+def _shape(fabric: Fabric, options: UnionFindOptions, arrays: Mapping[str, NDArray[np.generic]]) -> _Shape:
     return _Shape(
         num_vertices=fabric.num_vertices,
         num_edges=fabric.num_edges,
-        num_classes=len(fabric.classes),
+        num_classes=fabric.classes.shape[1],
         start=fabric.start,
         cycle_budget=cycle_budget(fabric, options),
         commit_vertices=int((fabric.layer < options.commit_layers).sum()) if options.window else fabric.num_vertices,
@@ -246,8 +248,8 @@ def _shape(fabric: Fabric, options: UnionFindOptions, arrays: Mapping[str, NDArr
     )
 
 
-def _outputs(size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
-    return np.zeros(size, np.uint32), np.zeros(size, np.uint32), np.zeros(size, np.int32)
+def _outputs(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int32]]:
+    return np.zeros(size, np.uint64), np.zeros(size, np.uint32), np.zeros(size, np.int32)
 
 
 def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:

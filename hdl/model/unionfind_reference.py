@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hdl.compile.graph import BOUNDARY
-from hdl.compile.unionfind_fabric import FUTURE, Fabric
+from hdl.compile.unionfind_fabric import Fabric
+from hdl.compile.unionfind_rows import way_order
+from hdl.compile.unionfind_windows import FUTURE
 
 AMBIGUOUS = 2
 
@@ -107,25 +109,26 @@ class ReferenceDecoder:
         return found
 
     def _explore(self, first: int, full: set[int], fired: frozenset[int]) -> Cluster:
-        """Flood along full edges, all vertices of one distance at a time."""
+        """Flood along full edges, all vertices of one distance at a time; each takes one way of the shortest."""
         fabric = self.fabric
         phase = {first: 0}
         front = [first]
         ways_out: set[int] = set()
         open_ended = False
         while front:
-            reached: dict[int, int] = {}
+            reached: dict[int, tuple[tuple[int, bool], int]] = {}
             for vertex in front:
                 for edge in full.intersection(self.incident[vertex]):
                     u, v = self.ends[edge]
                     other = u if v == vertex else v
                     if other == BOUNDARY:
-                        ways_out.add(fabric.classes[int(fabric.boundary_class[edge])] ^ phase[vertex])
+                        ways_out.add(fabric.boundary_mask(edge) ^ phase[vertex])
                     elif other == FUTURE:
                         open_ended = True
                     elif other not in phase:
-                        reached[other] = reached.get(other, 0) | (phase[vertex] ^ int(fabric.twist[edge]))
-            phase |= reached
+                        way = (way_order(vertex, other), phase[vertex] ^ int(fabric.twist[edge]))
+                        reached[other] = min(way, reached.get(other, way))
+            phase |= {vertex: flips for vertex, (_, flips) in reached.items()}
             front = list(reached)
         return Cluster(phase, fired.intersection(phase), frozenset(ways_out), open_ended)
 

@@ -1,6 +1,7 @@
 // Exact decoder by look-up: collects the layers of a shot to an address and reads one bit per observable.
 //
-// Address: bit (t * LayerWidth + i) is the detection event of core bit i in layer t (layer 0 first, lowest).
+// Address: the events of a shot that Used names, in order. Event (t * LayerWidth + i) is that of core bit i in layer t
+//          (layer 0 first, lowest); without Used all of them.
 // Table:   one plane per observable, 2**AddressBits bits in 32-bit words; entry a is bit a[4:0] of word a >> 5
 //          (a plane of fewer than 32 bits fills the low bits of its one word; a plane always has >= 2 words).
 // Latency: fixed; result_valid_o rises 2 cycles after the handshake of the shot's last layer. The next shot's
@@ -21,7 +22,9 @@ module table_core #(
     parameter int LayerWidth = 2,
     parameter int NumLayers = 4,
     parameter int NumObservables = 1,
-    localparam int AddressBits = LayerWidth * NumLayers,
+    localparam int ShotBits = LayerWidth * NumLayers,
+    parameter logic [ShotBits-1:0] Used = '1,
+    localparam int AddressBits = $countones(Used),
     localparam int WordAddressBits = AddressBits > 6 ? AddressBits - 5 : 1
 ) (
     input  logic                         clk_i,
@@ -42,10 +45,19 @@ module table_core #(
     input  logic [NumObservables*32-1:0] mem_rdata_i
 );
   // The layers so far, newest on top; after the last layer, layer 0 has been shifted down to bit 0.
-  logic [AddressBits-1:0] collected_q;
+  logic [ShotBits-1:0] collected_q;
+  logic [ShotBits-1:0] collected;
   logic [AddressBits-1:0] address;
   logic [LayerWidth-1:0] unused_shifted_out;
-  assign {address, unused_shifted_out} = {layer_events_i, collected_q};
+  assign {collected, unused_shifted_out} = {layer_events_i, collected_q};
+  generate
+    for (genvar e = 0; e < ShotBits; e++) begin : g_event
+      if (Used[e]) begin : g_used
+        localparam int Place = $countones(Used & ((ShotBits'(1) << e) - ShotBits'(1)));
+        assign address[Place] = collected[e];
+      end
+    end
+  endgenerate
 
   logic lookup_valid_q;   // the memory shows the word of a shot
   logic [4:0] select_q;   // which bit of it
@@ -69,7 +81,7 @@ module table_core #(
 
   always_ff @(posedge clk_i) begin
     if (take) begin
-      collected_q <= address;
+      collected_q <= collected;
       if (layer_last_i) select_q <= 5'(address);
     end
     if (!rst_ni) begin

@@ -19,8 +19,10 @@ module uf_vertices #(
     // observable masks, observable k of vertex v at [k*NumVertices + v]
     parameter logic [NumObservables*NumVertices-1:0] Potential = '0,
     parameter logic [NumObservables*NumVertices-1:0] BoundaryFlips = '0,
-    // masks of the boundary classes, class c at [c*NumObservables +: NumObservables]
-    parameter logic [NumClasses*NumObservables-1:0] ClassFlips = '0
+    // which classes of boundaries there are where a vertex is, class c of vertex v at [c*NumVertices + v], and what they
+    // flip, observable k at [(c*NumObservables + k)*NumVertices + v]
+    parameter logic [NumClasses*NumVertices-1:0] HasClass = '1,
+    parameter logic [NumClasses*NumObservables*NumVertices-1:0] ClassFlips = '0
 ) (
     input  logic                                  clk_i,
     // sequence
@@ -56,7 +58,7 @@ module uf_vertices #(
 
   logic [N-1:0] defect_q, active_q, member_q, before_q, dirty_q, seed_q, first_q, released_q;
   logic [GrowthBits*N-1:0] growth_q, growth_d;
-  logic [NumObservables*N-1:0] shift_q, phase_q, settled_phase_q;
+  logic [NumObservables*N-1:0] shift, shift_q, phase_q, settled_phase_q;
   logic [N-1:0] candidates, first;
 
   assign growth_o = growth_q;
@@ -92,14 +94,15 @@ module uf_vertices #(
   // ---- the flooded cluster, a cycle late: parity, boundaries reached, and whether it has stopped spreading
   logic odd_q, future_q, release_q, flooded_q, grows_on, ambiguous_q;
   logic [NumClasses-1:0] touches, touches_q;
-  logic [NumObservables-1:0] cluster_flips;
+  logic [NumClasses-1:0] leaves_by;
 
   generate
     for (genvar c = 0; c < NumClasses; c++) begin : g_class
       logic [NumObservables*N-1:0] differs;
       logic [N-1:0] other;
       for (genvar k = 0; k < NumObservables; k++) begin : g_observable
-        assign differs[k*N +: N] = BoundaryFlips[k*N +: N] ^ phase_q[k*N +: N] ^ {N{ClassFlips[c*NumObservables + k]}};
+        assign differs[k*N +: N] =
+            BoundaryFlips[k*N +: N] ^ phase_q[k*N +: N] ^ ClassFlips[(c*NumObservables + k)*N +: N];
         logic [N-1:0] so_far;
         if (k == 0) begin : g_first
           assign so_far = differs[0 +: N];
@@ -108,17 +111,22 @@ module uf_vertices #(
         end
       end
       assign other = g_observable[NumObservables-1].so_far;
-      assign touches[c] = |(boundary_full_i & member_q & ~other);
+      assign touches[c] = |(boundary_full_i & member_q & HasClass[c*N +: N] & ~other);
     end
   endgenerate
 
-  always_comb begin
-    cluster_flips = '0;
-    for (int c = NumClasses - 1; c >= 0; c--) begin
-      if (touches_q[c]) cluster_flips = ClassFlips[c*NumObservables +: NumObservables];
+  // An odd cluster that is to be committed leaves by the first class that it touches.
+  assign leaves_by = touches_q & ~(touches_q - 1'b1) & {NumClasses{odd_q && (!Windowed || release_q)}};
+  generate
+    for (genvar k = 0; k < NumObservables; k++) begin : g_shift
+      always_comb begin
+        shift[k*N +: N] = '0;
+        for (int c = 0; c < NumClasses; c++) begin
+          shift[k*N +: N] = shift[k*N +: N] | (ClassFlips[(c*NumObservables + k)*N +: N] & {N{leaves_by[c]}});
+        end
+      end
     end
-    if (!odd_q || (Windowed && !release_q)) cluster_flips = '0;
-  end
+  endgenerate
   assign grows_on = odd_q && touches_q == '0 && !future_q;
 
   always_ff @(posedge clk_i) begin
@@ -150,7 +158,7 @@ module uf_vertices #(
       released_q <= (released_q & ~member_q) | (member_q & {N{release_q}});
       dirty_q <= dirty_q & ~member_q;
       for (int k = 0; k < NumObservables; k++) begin
-        shift_q[k*N +: N] <= (shift_q[k*N +: N] & ~member_q) | (seed_q & {N{cluster_flips[k]}});
+        shift_q[k*N +: N] <= (shift_q[k*N +: N] & ~member_q) | (seed_q & shift[k*N +: N]);
       end
       ambiguous_q <= ambiguous_q || (odd_q && (touches_q & (touches_q - 1'b1)) != '0);
     end

@@ -31,7 +31,7 @@ def bench(
     basis: Annotated[str | None, typer.Option(help="Z or X.")] = None,
     backend: Annotated[str | None, typer.Option(help="Backend; default: one that fits the code.")] = None,
     seed: Annotated[int | None, number("The same seed gives the same counts.")] = None,
-    max_shots: Annotated[int | None, number("Shots of a point at the most; default: 1,000,000.")] = None,
+    max_shots: Annotated[int | None, number("Shots of a point, in whole batches; default: 1,000,000.")] = None,
     max_errors: Annotated[
         int | None, number("Errors that are enough for a point, 0: any number; default: 1,000.", least=0)
     ] = None,

@@ -36,10 +36,11 @@ def compile_decoder_command(
     from bridge.decoder_names import core_and_choices
     from bridge.errors import LinkOpenError
     from hdl.compile.decoder import compile_decoder
+    from hdl.compile.graph import decoding_graph
     from hdl.compile.layout import events_layout, read_error_model
     from hdl.compile.unionfind_fabric import UnionFindOptions
     from hdl.errors import HdlError
-    from qtwin.console import print_error
+    from qtwin.console import print_error, print_warning
     from qtwin.options import choice_faults, clock_faults, core_faults, folder_faults, judge, name_faults
 
     errors = Console(stderr=True)
@@ -64,9 +65,10 @@ def compile_decoder_command(
         chosen |= asked
         options = UnionFindOptions(**chosen) if chosen else None  # type: ignore[arg-type]
         model = read_error_model(error_model)
+        layout = events_layout(model)
         decoder = compile_decoder(
             model,
-            events_layout(model),
+            layout,
             output,
             core=core,
             options=options,
@@ -79,6 +81,9 @@ def compile_decoder_command(
         print_error(errors, error)
         raise typer.Exit(1) from error
     manifest = decoder.manifest
+    if manifest.core != "table":
+        for warning in decoding_graph(model, layout).warnings:
+            print_warning(errors, warning)
     layers = f"windows of {options.window} layers" if options and options.window else f"{manifest.rounds + 1} layer(s)"
     Console().print(
         f"{manifest.name}: {manifest.num_observables} observable(s), {layers}, "

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import stim
 
-from bridge.adaptive.estimator import EdgeEstimator, EstimatorSettings
+from bridge.adaptive.estimator import EdgeEstimator, EstimatorSettings, _variance_of_edge
 from bridge.adaptive.picture import draw_adaptation
 from bridge.adaptive.policy import Adaptation, AdaptiveSettings
 from bridge.decoders import Decoder, find_decoder
@@ -117,6 +117,46 @@ def test_adaptation_wins_back_most_of_what_a_stale_model_loses() -> None:
     }
     assert errors["stale"] > 1.1 * errors["true"]
     assert errors["stale"] - errors["adapted"] > 0.5 * (errors["stale"] - errors["true"])
+
+
+def test_a_device_that_does_not_drift_is_not_seen_to() -> None:
+    """On a whole circuit, X detectors and all: the graph holds what its shots say."""
+    circuit = memory("surface_code:rotated_memory_z", 3, 3, 0.005)
+    graph = graph_of(circuit.detector_error_model(decompose_errors=True))
+    shots = 400_000
+    events = circuit.compile_detector_sampler(seed=9).sample(shots)
+    estimator = EdgeEstimator(graph, EstimatorSettings(half_life_shots=1e12, spread=100))
+    estimator.add(graph.defects(events.astype(np.uint8)))
+    found, inner = estimator.probabilities(), graph.edge_v >= 0
+    for edges in (inner, ~inner):
+        # 400,000 shots see 240,000 errors inside and 60,000 at the boundary: 0.4% and less; parts as edges are off by
+        # 5% and 10% here
+        assert found[edges].sum() == pytest.approx(graph.edge_probability[edges].sum(), rel=0.02)
+
+
+def test_an_error_that_has_become_rare_is_found_to_be_as_rare_as_the_shots_say() -> None:
+    reported = surface_model(3, 0.01)
+    graph = graph_of(reported)
+    gone = int(np.flatnonzero(graph.edge_v < 0)[0])
+    alike = np.isclose(graph.edge_probability, graph.edge_probability[gone]) & (graph.edge_u == graph.edge_u[gone])
+    rates = np.where(alike, graph.edge_probability / 1e6, graph.edge_probability)
+    estimator = EdgeEstimator(graph, EstimatorSettings(half_life_shots=1e12))
+    estimator.add(graph.defects(samples(edges_model(graph, rates, reported), 400_000, seed=3)[0]))
+    assert estimator.probabilities()[gone] < graph.edge_probability[gone] / 50
+    few = EdgeEstimator(graph)
+    few.add(np.zeros((10, graph.num_vertices), dtype=np.uint8))
+    assert (few.probabilities() > graph.edge_probability / 2).all()  # ten shots cut nothing
+
+
+def test_the_variance_of_an_estimate_is_that_of_its_repetitions() -> None:
+    model = stim.DetectorErrorModel("error(0.3) D0 L0\nerror(0.1) D0 D1\nerror(0.2) D1")
+    events = model.compile_sampler(seed=5).sample(2000 * 500)[0].reshape(500, 2000, 2)
+    signs = 1 - 2 * events.astype(float)
+    first, second, both = signs[..., 0].mean(axis=1), signs[..., 1].mean(axis=1), signs.prod(axis=2).mean(axis=1)
+    repeated = (1 - np.sqrt(first * second / both)) / 2
+    told = _variance_of_edge(*(np.array([part.mean()]) for part in (first, second, both)))[0] / 2000
+    # the variance of 500 repetitions is known to 1 / sqrt(250) = 6%: four of these
+    assert repeated.var() == pytest.approx(told, rel=0.25)
 
 
 SHOTS = 3000

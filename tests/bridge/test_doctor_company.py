@@ -51,14 +51,15 @@ def test_modest_decoders_correct_all_single_errors_but_the_diagonal_ones(choice:
 
 
 def test_a_decoder_made_for_other_noise_is_judged_beside_its_own_weights() -> None:
-    """Greedy matching with a device's weights has single errors wrong, which under uniform noise no other has."""
+    """Greedy matching with weights of uneven noise has single errors wrong, which under uniform noise no other has."""
     _, problem = posed(SURFACE)
-    _, made_for = posed(replace(SURFACE, noise="device"))
+    uneven = problem.graph.edge_probability * np.exp(np.random.default_rng(2).normal(0.0, 1.0, problem.graph.num_edges))
+    made_for = replace(problem.graph, edge_probability=uneven)
     reference = np.asarray(matching_of(problem).decode_batch(error_events(problem.graph)), dtype=np.uint8)
-    wrong = Company(problem.graph, reference, made_for.graph).wrong["greedy matching with weights of its own"]
+    wrong = Company(problem.graph, reference, made_for).wrong["greedy matching with weights of its own"]
     assert wrong
     assert Company(problem.graph, reference).excuses(wrong) is None
-    assert Company(problem.graph, reference, made_for.graph).excuses(wrong)
+    assert Company(problem.graph, reference, made_for).excuses(wrong)
 
 
 def test_telling_syndromes_tell_pymatching_with_the_error_from_the_one_without() -> None:

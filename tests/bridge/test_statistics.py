@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from bridge.statistics import (
+    Rate,
     backlog,
     binomial_rate,
     exact_mcnemar,
     histogram_percentiles,
     percentiles,
+    rate_beside,
     rate_per_round,
+    stopped_rate,
     suppression_factor,
 )
 
@@ -110,3 +113,90 @@ def test_suppression_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_suppression_factor_needs_two_distances_with_errors() -> None:
     rates = {3: binomial_rate(10, 1000), 5: binomial_rate(0, 1000)}
     assert suppression_factor(rates, {3: 3, 5: 5}) is None
+
+
+def stopped_run(generator: np.random.Generator, prob: float, batch: int, max_errors: int) -> tuple[int, int]:
+    """Errors and shots of a run that ends with the batch that reaches max_errors."""
+    errors = shots = 0
+    while errors < max_errors:
+        errors += int(generator.binomial(batch, prob))
+        shots += batch
+    return errors, shots
+
+
+def test_stopping_at_our_errors_leaves_no_bias_in_the_rate_beside() -> None:
+    """Two decoders that err alike, nine of ten errors shared: the other one's rate is no other for our stopping."""
+    generator = np.random.default_rng(5)
+    prob, batch, max_errors, runs = 2e-3, 1000, 10, 4000
+    naive, found = [], []
+    for _ in range(runs):
+        both = ours = theirs = shots = 0
+        while both + ours < max_errors:
+            shared, alone, alone_theirs = generator.multinomial(batch, [0.9 * prob, 0.1 * prob, 0.1 * prob, 0])[:3]
+            both, ours, theirs, shots = both + int(shared), ours + int(alone), theirs + int(alone_theirs), shots + batch
+        rate = stopped_rate(both + ours, shots, batch, max_errors)
+        found.append(rate_beside(rate, both, theirs).rate)
+        naive.append((both + theirs) / shots)
+    error = np.std(found) / runs**0.5
+    assert abs(np.mean(found) - prob) < 5 * error
+    assert np.mean(naive) - prob > 10 * error
+
+
+@pytest.mark.parametrize(("prob", "batch", "max_errors"), [(1e-3, 1000, 10), (1e-4, 5000, 5), (0.1, 1, 3)])
+def test_stopping_at_few_errors_leaves_no_bias_and_the_interval_holds(prob: float, batch: int, max_errors: int) -> None:
+    generator = np.random.default_rng(3)
+    runs, naive, found = 3000, [], []
+    known: dict[tuple[int, int], Rate] = {}
+    for _ in range(runs):
+        end = stopped_run(generator, prob, batch, max_errors)
+        if end not in known:
+            known[end] = stopped_rate(*end, batch, max_errors)
+        naive.append(end[0] / end[1])
+        found.append(known[end])
+    rates = np.array([each.rate for each in found]) / prob
+    bias, sigma = rates.mean() - 1, rates.std() / runs**0.5
+    assert abs(bias) < 4 * sigma  # a false alarm in 16,000
+    assert np.mean(naive) / prob - 1 > 6 * sigma  # what is corrected
+    covered = sum(each.low <= prob <= each.high for each in found)
+    # at least 95%: 2850 of 3000 less four standard deviations of 12
+    assert covered >= 2850 - 48
+
+
+def test_a_batch_of_one_shot_gives_the_known_estimate() -> None:
+    # Girshick, Mosteller and Savage (1946): (m - 1) / (n - 1) for a run that ends with the m-th error
+    rate = stopped_rate(5, 40, 1, 5)
+    assert rate.rate == pytest.approx(4 / 39, rel=1e-12)
+    assert rate.low < rate.rate < rate.high
+
+
+def test_a_run_that_did_not_end_by_its_errors_is_a_plain_proportion() -> None:
+    assert stopped_rate(3, 1000, 100, 10) == binomial_rate(3, 1000)
+    assert stopped_rate(30, 1000, 100, None) == binomial_rate(30, 1000)
+    assert stopped_rate(20, 1000, 1000, 10).rate == 20 / 1000  # the first batch is no choice
+
+
+@pytest.mark.parametrize(("first", "factor", "distances"), [(20, 3.0, (3, 5, 7)), (10, 2.0, (3, 5))])
+def test_suppression_interval_holds_at_few_errors(first: float, factor: float, distances: tuple[int, ...]) -> None:
+    # about 20, 7 and 2 errors, and 10 and 5; some of the runs have none at the largest distance
+    generator = np.random.default_rng(5)
+    shots, runs, covered, told = 10**6, 250, 0, 0
+    for _ in range(runs):
+        counts = [int(generator.binomial(shots, first / shots / factor**i)) for i in range(len(distances))]
+        rates = {d: binomial_rate(count, shots) for d, count in zip(distances, counts, strict=True)}
+        found = suppression_factor(rates, dict.fromkeys(distances, 1))
+        if found is not None:
+            told += 1
+            covered += found.low <= factor <= found.high
+    assert told > 0.95 * runs
+    # 95%, and four standard deviations of 1.4% below it
+    assert covered >= (0.95 - 0.055) * told
+
+
+def test_suppression_counts_a_distance_without_errors() -> None:
+    with_errors = {3: binomial_rate(400, 10**5), 5: binomial_rate(40, 10**5)}
+    without = suppression_factor({**with_errors, 7: binomial_rate(0, 10**6)}, dict.fromkeys((3, 5, 7), 1))
+    plain = suppression_factor(with_errors, dict.fromkeys((3, 5), 1))
+    assert without is not None
+    assert plain is not None
+    assert plain.factor == pytest.approx(10, rel=1e-6)  # 0.004 to 0.0004
+    assert without.factor > plain.factor  # 4 a shot in 10^5 were expected, 40 in 10^6 shots

@@ -60,7 +60,7 @@ def compile_file(file: Path, output: Path) -> None:
         ("error(0.1) D99999999 L0", "100,000,000 detectors"),
         ("repeat 100000000 {\nerror(0.1) D0 D1\nshift_detectors 1\n}\nerror(0.1) D0 L0", "100,000,001 errors"),
         ("error(0.1) D8160 L0", "8161 detectors .* do not fit into messages"),
-        (f"{LINE}error(0.7) D1", "vertex 1 and the boundary happens with probability 0.7"),
+        (f"{LINE}error(0.7) D1", "D1 and the boundary happens with probability 0.7"),
         (f"{LINE}error(1) D1", "probability 1: what is likelier than not"),
     ],
 )

@@ -184,7 +184,7 @@ def test_a_small_budget_is_flagged_and_kept() -> None:
 
 
 def test_a_window_needs_a_bulk() -> None:
-    with pytest.raises(ErrorModelError, match="at least 4 rounds"):
+    with pytest.raises(ErrorModelError, match="at least 3 rounds"):
         UnionFindModel(surface_graph(3, 2), UnionFindOptions(window=4))
 
 

@@ -76,6 +76,18 @@ def test_sweep_in_rtl_and_software_writes_its_report_and_goes_on(qtwin: Qtwin) -
     assert sorted(row.shots for row in rows) == [6000] * 4
 
 
+def test_a_memory_without_noise_is_left_out(qtwin: Qtwin) -> None:
+    noises = ("--noise", "uniform:0", "--noise", "uniform:0.01")
+    done = run(qtwin, "bench", "--run", "run", "--decoder", "table", "--link", "software", *noises, *SMALL)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"left out: .*uniform:0: .*nothing to decode", " ".join(done.stderr.split()))
+    (point,) = json.loads((qtwin.folder / "run" / "summary.json").read_text())["points"]
+    assert (point["noise"], point["counts"]["shots"]) == ("uniform:0.01", 4000)
+    alone = run(qtwin, "bench", "--run", "quiet", "--decoder", "table", "--link", "software", *noises[:2], *SMALL)
+    assert alone.exit_code != 0
+    assert "nothing to decode" in alone.stderr
+
+
 def check_against_sinter(qtwin: Qtwin, distances: tuple[int, ...], prob: float, shots: int) -> None:
     """The sweep's error rate beside that of sinter with PyMatching, on the same circuits, other shots."""
     lists = [argument for distance in distances for argument in ("--distance", str(distance))]
@@ -105,6 +117,33 @@ def test_error_rates_agree_with_sinter_at_d_3_5_7(qtwin: Qtwin) -> None:
 @pytest.mark.slow
 def test_error_rates_agree_with_sinter_at_d_3_5_7_over_a_million_shots(qtwin: Qtwin) -> None:
     check_against_sinter(qtwin, (3, 5, 7), 0.004, 1_000_000)
+
+
+def check_loop_beside_bench(qtwin: Qtwin, backend: str, code: str, basis: str, shots: int) -> None:
+    """The twin's session, shot by shot, beside samples of the circuit that it serves: other shots of one device."""
+    same = ("--backend", backend, "--code", code, "--basis", basis, "--decoder", "union-find")
+    looped = qtwin.loop(*same, "--shots", str(shots), "--seed", "5", "--link", "software")
+    assert looped.result is not None, looped.errors
+    limits = ("--max-shots", str(shots), "--batch", str(shots // 2), "--max-errors", "0", "--workers", "2")
+    (point,) = bench(qtwin, "run", *same, "--noise", "device", *limits, "--link", "software")["points"]
+    assert point["counts"]["shots"] == looped.result["qec_metrics"]["shots"] == shots
+    for ours, theirs in (("logical_errors", "errors"), ("reference_logical_errors", "reference_errors")):
+        errors = looped.result["qec_metrics"][ours], point["counts"][theirs]
+        assert min(errors) > 50
+        pooled = sum(errors) / (2 * shots)
+        assert abs(errors[0] - errors[1]) / shots < 3 * (2 * pooled * (1 - pooled) / shots) ** 0.5, errors
+
+
+@pytest.mark.parametrize(("backend", "code"), [("surface17_like", "surface"), ("ibm_jakarta_like", "repetition")])
+def test_loop_and_bench_measure_the_same_device(qtwin: Qtwin, backend: str, code: str) -> None:
+    check_loop_beside_bench(qtwin, backend, code, "Z", 50_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "basis"), [("surface", "Z"), ("surface", "X"), ("repetition", "Z")])
+@pytest.mark.parametrize("backend", ["surface17_like", "ibm_jakarta_like", "willow_like", "repetition29_like"])
+def test_loop_and_bench_measure_the_same_of_every_device(qtwin: Qtwin, backend: str, code: str, basis: str) -> None:
+    check_loop_beside_bench(qtwin, backend, code, basis, 500_000)
 
 
 def test_compare_tells_a_worse_decoder_from_the_same_one(qtwin: Qtwin) -> None:

@@ -155,3 +155,31 @@ def test_decoder_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypat
     assert done.exit_code == 2
     assert "PATH: file/x: " in " ".join(done.output.split())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_errors_that_an_edge_leaves_out_are_a_warning_of_union_find(tmp_path: Path) -> None:
+    file = tmp_path / "model.dem"
+    file.write_text("error(0.1) D0 L0\nerror(0.05) D0\n")
+    code, output = compile_with(file, "--core", "union-find")
+    assert code == 0
+    assert "qtwin: warning: two errors set off the same detectors" in output
+    code, output = compile_with(file, "--core", "table", "--force")
+    assert code == 0
+    assert "warning" not in output
+
+
+def test_a_circuit_in_place_of_a_model_is_told_what_to_do(error_model: Path) -> None:
+    circuit = error_model.with_suffix(".stim")
+    circuit.write_text(str(stim.Circuit.generated("repetition_code:memory", distance=3, rounds=3)))
+    code, output = compile_with(circuit)
+    assert code == 1
+    assert f"stim analyze_errors --decompose_errors --in {circuit}" in output
+
+
+def test_a_model_without_a_decomposition_makes_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "hyper.dem"
+    file.write_bytes(b"\xef\xbb\xbferror(0.1) D0 D1 D2 L0\r\nerror(0.1) D2\r\n")
+    assert compile_with(file)[0] == 0
+    code, output = compile_with(file, "--core", "union-find", "--force")
+    assert code == 1
+    assert "use the table, which takes errors whole" in output

@@ -77,7 +77,7 @@ async def pulse_schedule(backend_id: str, body: PulseSchedule, parts: TheParts, 
     """Check and store a list of gate-like actions; `readout` runs it."""
     backend = parts.backends.get(backend_id)
     circuit = {"n_qubits": body.n_qubits, "actions": body.actions}
-    await parts.checker.check(backend.pickled_device, [circuit])
+    await parts.checker.check(backend.pickled_device, [circuit], shots=1)
     schedule_id, now = secrets.token_hex(12), clock.now()
     stored = {"circuit": circuit, "seed": secrets.randbits(63) if body.seed is None else body.seed}
     await parts.database.write(
@@ -108,7 +108,7 @@ async def readout(
 ) -> dict[str, Any]:
     """One shot of a stored schedule; the same round gives the same outcomes while the noise is the same.
 
-    Without `schedule_id`: synthetic outcomes, each 1 with the mean readout error.
+    Without `schedule_id`: synthetic outcomes of qubits in |0>, each 1 with the qubit's p(1|0).
     """
     backend = await parts.backends.current(backend_id)
     if schedule_id is None:

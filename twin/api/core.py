@@ -36,7 +36,8 @@ class BackendSummary(BaseModel):
 
 class TwoQubitGate(BaseModel):
     qubits: tuple[int, int]
-    error: float
+    error: float = Field(description="average infidelity as applied, relaxation at the present T1 and T2 included")
+    calibrated_error: float = Field(description="the calibration's, with its multipliers")
     duration_ns: float
 
 
@@ -47,7 +48,8 @@ class ReportedQubit(BaseModel):
     readout_error: float
     prob_meas1_prep0: float
     prob_meas0_prep1: float
-    gate_error: float
+    gate_error: float = Field(description="of a pulse as applied, relaxation at the present T1 and T2 included")
+    calibrated_gate_error: float = Field(description="the calibration's with its multipliers, or an override")
     frequency_ghz: float
 
 
@@ -101,7 +103,12 @@ async def one_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
     backend = await parts.backends.current(backend_id)
     reported = backend.reported_snapshot()
     gates = [
-        {"qubits": list(pair), "error": edge.error, "duration_ns": edge.duration_ns}
+        {
+            "qubits": list(pair),
+            "error": edge.error,
+            "calibrated_error": edge.calibrated_error,
+            "duration_ns": edge.duration_ns,
+        }
         for pair, edge in sorted(reported.edges.items())
     ]
     names = set(ReportedQubit.model_fields) - {"qubit"}

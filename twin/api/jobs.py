@@ -100,7 +100,7 @@ async def submit(
     if not backend.device.operational:
         raise ConflictError(f"backend {body.backend_id!r} is not operational")
     _check_limits(body, backend.device.max_shots, backend.device.max_circuits_per_job)
-    await parts.checker.check(backend.pickled_device, body.circuits)
+    await parts.checker.check(backend.pickled_device, body.circuits, body.shots)
     request = JobRequest(
         backend_id=body.backend_id,
         circuits=tuple(body.circuits),

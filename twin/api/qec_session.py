@@ -37,6 +37,9 @@ class SessionCreate(BaseModel):
     rounds: int | None = Field(default=None, description="fixed length; null leaves it open")
     job_id: str | None = None
     layout: Literal["native", "virtual"] | None = None
+    initial_state: Literal["random", "zeros", "ones"] | None = Field(
+        default=None, description="of the data qubits; null: random under device noise. Outcomes are relative to it"
+    )
     noise: dict[str, float] | None = Field(default=None, examples=[{"uniform_prob": 0.005}])
 
 
@@ -57,6 +60,11 @@ class SessionStatus(BaseModel):
 
 
 class SessionInfo(SessionStatus):
+    initial_state: Literal["random", "zeros", "ones"]
+    approximations: list[str] = Field(description="what is not as on the device")
+    approximation_sizes: dict[str, float] = Field(
+        description="by how much at most each of them changes a probability of one outcome of a round"
+    )
     layout: Literal["native", "virtual"]
     num_stabilizers: int
     num_data_qubits: int

@@ -33,7 +33,8 @@ class QubitTelemetry(BaseModel):
     readout_error: float
     prob_meas1_prep0: float
     prob_meas0_prep1: float
-    gate_error: float
+    gate_error: float = Field(description="of a pulse as applied, relaxation at the present T1 and T2 included")
+    calibrated_gate_error: float = Field(description="the calibration's with its multipliers, or an override")
     drift_multiplier: float
     excited_population: float
     overridden: list[str]

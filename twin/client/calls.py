@@ -185,6 +185,7 @@ def create_session(
     noise: Mapping[str, float] | None = None,
     job_id: str | None = None,
     layout: str | None = None,
+    initial_state: str | None = None,
 ) -> Call[SessionInfo]:
     """Open a QEC session of `shots` independent memories; `rounds` None leaves its length open."""
     body: Json = {
@@ -198,6 +199,7 @@ def create_session(
         "noise": None if noise is None else dict(noise),
         "job_id": job_id,
         "layout": layout,
+        "initial_state": initial_state,
     }
     return _post("/qec_session/v1/", {name: value for name, value in body.items() if value is not None})
 

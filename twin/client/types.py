@@ -26,6 +26,9 @@ class CircuitResult(TypedDict, total=False):
     shots: int
     counts: dict[str, int]
     memory: list[str]
+    engine: str
+    approximations: list[str]
+    approximation_sizes: dict[str, float]
 
 
 class JobResult(TypedDict):
@@ -62,6 +65,9 @@ class SessionInfo(TypedDict):
     job_id: str | None
     status: str
     current_round: int
+    initial_state: Literal["random", "zeros", "ones"]
+    approximations: list[str]
+    approximation_sizes: dict[str, float]
     layout: Literal["native", "virtual"]
     num_stabilizers: int
     num_data_qubits: int

@@ -195,8 +195,8 @@ def _edges(path: str, noise: NoiseModel, model: DeviceModel) -> dict[tuple[int, 
             raise ConfigError(f"{path}: noise.edges: nothing for pair {pair[0]}-{pair[1]}, and there is no noise.edge")
         durations = edge.duration_ns if isinstance(edge.duration_ns, tuple) else (edge.duration_ns,) * 2
         forward, backward = durations[::-1] if is_reversed else durations
-        edges[pair] = EdgeCalibration(edge.error, forward, edge.static_zz_khz)
-        edges[pair[::-1]] = EdgeCalibration(edge.error, backward, edge.static_zz_khz)
+        edges[pair] = EdgeCalibration(edge.error, forward)
+        edges[pair[::-1]] = EdgeCalibration(edge.error, backward)
     return edges
 
 

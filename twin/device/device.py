@@ -32,7 +32,6 @@ class EdgeCalibration:
 
     error: float
     duration_ns: float
-    static_zz_khz: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class DriftSettings:
-    """Ornstein-Uhlenbeck drift on the logarithm of T1, T2, readout and gate error."""
+    """Ornstein-Uhlenbeck drift on the logarithm of T1, pure dephasing (sigma_t2), readout and gate error."""
 
     enabled: bool = False
     seed: int = 0

@@ -104,11 +104,10 @@ class EdgeModel(Strict):
 
     error: Probability
     duration_ns: Positive | tuple[Positive, Positive]
-    static_zz_khz: float = 0.0
 
 
 class DriftModel(Strict):
-    """Ornstein-Uhlenbeck drift of the logarithms; sigma 0.1 is a wander of about 10%."""
+    """Ornstein-Uhlenbeck drift of the logarithms; sigma 0.1 is a wander of about 10%. sigma_t2: of pure dephasing."""
 
     enabled: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

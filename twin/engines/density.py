@@ -1,8 +1,9 @@
 """Exact simulation of a program's density matrix, as Pauli expectations, one tensor per entangled cluster.
 
 Only what is needed is kept: a qubit joins a cluster with its first two-qubit gate, one-qubit operations are gathered
-and folded into the next two-qubit gate, and a measured qubit that is not used again shrinks to its classical bit at
-once. Classical bits are axes of the tensor, so mid-circuit measurement and conditions are exact too.
+and folded into the next two-qubit gate, and a qubit shrinks to its classical bit with its last two-qubit gate, or goes
+where no measurement or a reset follows. Classical bits are axes of the tensor, so mid-circuit measurement and
+conditions are exact too.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.engines.program import PULSES, TWO_QUBIT, Operation, Program, Schedule, duration_ns
-from twin.engines.transfer import Matrix, TransferMatrices, kron, rotation_z
+from twin.engines.program import TWO_QUBIT, Operation, Program, Schedule
+from twin.engines.transfer import Matrix, TransferMatrices, kron
 
 Label = tuple[str, int]  # ("q", device qubit): 4 values; ("c", classical bit): 2 values
 
+_LENGTHS = {"q": 4, "c": 2}
 _IDENTITY = np.eye(4)
+_NEVER = -1  # no value of bits
+_PAIR_IDENTITY = np.eye(16)
 _TRACE = np.array([[1.0, 0.0, 0.0, 0.0]])
 
 
@@ -66,8 +70,31 @@ def exact_state(program: Program, schedule: Schedule, matrices: TransferMatrices
     return _Run(program, schedule, matrices, keep=True).state()
 
 
+@dataclass(frozen=True, slots=True)
+class ExactCost:
+    """What `exact_distribution` takes: elements of the largest tensor, and multiplications of all steps."""
+
+    peak_elements: int
+    multiplications: int
+
+
+def exact_cost(program: Program, max_elements: int) -> ExactCost | None:
+    """The cost of a program on any device and under any noise, found by the same walk over labels alone.
+
+    None where a tensor would have more than `max_elements`.
+    """
+    try:
+        return _DryRun(program, max_elements).cost()
+    except _OverLimitError:
+        return None
+
+
 class _Run:
-    def __init__(self, program: Program, schedule: Schedule, matrices: TransferMatrices, keep: bool) -> None:
+    """A walk over the program; what it does with labels depends on the program alone."""
+
+    def __init__(
+        self, program: Program, schedule: Schedule, matrices: TransferMatrices | _NoMatrices, keep: bool
+    ) -> None:
         self._keep = keep
         self._program = program
         self._schedule = schedule
@@ -117,21 +144,8 @@ class _Run:
             elif op.name == "measure":
                 self._measure(index, op)
             elif op.name != "barrier":
-                self._gather(op.qubits[0], self._single(op))
+                self._gather(op.qubits[0], self._matrices.single(op))
             self._wait(index, op)
-
-    def _single(self, op: Operation) -> Matrix:
-        """The 4 x 4 matrix of a one-qubit operation."""
-        qubit = op.qubits[0]
-        if op.name == "rz":
-            return rotation_z(op.params[0])
-        if op.name in PULSES:
-            return self._matrices.pulse(op.name, qubit)
-        if op.name == "id":
-            return self._matrices.wait(qubit, self._matrices.snapshot.single_qubit_ns)
-        if op.name == "delay":
-            return self._matrices.wait(qubit, op.params[0])
-        return self._matrices.reset(qubit)
 
     def _gather(self, qubit: int, matrix: Matrix) -> None:
         before = self._pending.get(qubit)
@@ -160,37 +174,66 @@ class _Run:
         clusters = list({id(cluster): cluster for cluster in map(self._cluster, labels)}.values())
         merged = clusters[0]
         for other in clusters[1:]:
-            tensor = np.multiply.outer(merged.tensor, other.tensor)
-            merged = _Cluster(merged.labels + other.labels, tensor)
+            merged = self._joined(merged, other)
         for label in merged.labels:
             self._where[label] = merged
         return merged
 
     def _replace(self, cluster: _Cluster, old: list[Label], matrix: Matrix, new: list[Label]) -> None:
         """Apply a matrix from the axes `old` to the axes `new`."""
-        result = matrix @ cluster.front(old)
-        rest = cluster.labels[len(old) :]
-        shape = [4 if kind == "q" else 2 for kind, _ in new] + list(cluster.tensor.shape[len(old) :])
+        self._apply(cluster, old, matrix, new)
         for label in old:
             self._where.pop(label, None)
-        cluster.labels = new + rest
-        cluster.tensor = result.reshape(shape)
         for label in new:
             self._where[label] = cluster
 
+    def _joined(self, first: _Cluster, second: _Cluster) -> _Cluster:
+        return _Cluster(first.labels + second.labels, np.multiply.outer(first.tensor, second.tensor))
+
+    def _apply(self, cluster: _Cluster, old: list[Label], matrix: Matrix, new: list[Label]) -> None:
+        result = matrix @ cluster.front(old)
+        shape = [_LENGTHS[kind] for kind, _ in new] + list(cluster.tensor.shape[len(old) :])
+        cluster.labels = new + cluster.labels[len(old) :]
+        cluster.tensor = result.reshape(shape)
+
+    def _apply_where(self, cluster: _Cluster, axes: list[Label], fires: int, gate: Matrix, idle: Matrix) -> None:
+        """On axes of bits, first one most significant, then qubits: `gate` where the bits are `fires`, else `idle`."""
+        rows = cluster.front(axes).copy()
+        blocks = rows.reshape(len(rows) // len(gate), len(gate), -1)
+        for value in range(len(blocks)):
+            blocks[value] = (gate if value == fires else idle) @ blocks[value]
+        cluster.tensor = blocks.reshape(cluster.tensor.shape)
+
     def _fate(self, index: int, qubit: int) -> tuple[Matrix, list[Label]]:
-        """What becomes of a qubit after a two-qubit gate: it stays, is measured for good, or is never used again."""
-        next_index = self._next_index.get((index, qubit))
-        if next_index is None:
-            return (_IDENTITY, [("q", qubit)]) if self._keep else (_TRACE, [])
-        op = self._program.operations[next_index]
-        position = self._program.operations[index].qubits.index(qubit)
-        is_last = self._last_use[qubit] == next_index
-        if op.name != "measure" or op.condition is not None or not is_last or self._uses[op.clbits[0]] > 1:
-            return _IDENTITY, [("q", qubit)]
-        wait = self._matrices.wait(qubit, self._schedule.idle_after_ns[index][position])
-        self._folded.add(next_index)
-        return self._matrices.readout(qubit) @ wait, [("c", op.clbits[0])]
+        """What becomes of a qubit after a two-qubit gate, as far as nothing but its own operations follows.
+
+        It stays, or it is measured for good, or what follows does not matter: nothing is measured, or a reset comes.
+        """
+        stays: tuple[Matrix, list[Label]] = _IDENTITY, [("q", qubit)]
+        if self._keep:
+            return stays
+        matrix, passed = _IDENTITY, []
+        while (next_index := self._next_index.get((index, qubit))) is not None:
+            op, wait_ns = self._program.operations[next_index], self._idle_ns(index, qubit)
+            if op.name in TWO_QUBIT or op.condition is not None:
+                return stays
+            if op.name == "reset":
+                return _TRACE, []
+            passed.append(next_index)
+            if wait_ns > 0:
+                matrix = self._matrices.wait(qubit, wait_ns) @ matrix
+            if op.name == "measure":
+                if self._last_use[qubit] != next_index or self._uses[op.clbits[0]] > 1:
+                    return stays
+                self._folded.update(passed)
+                return _turned_over(op, self._matrices.readout(qubit)) @ matrix, [("c", op.clbits[0])]
+            matrix = self._matrices.single(op) @ matrix
+            index = next_index
+        return _TRACE, []
+
+    def _idle_ns(self, index: int, qubit: int) -> float:
+        """How long a qubit waits between an operation and its next one."""
+        return self._schedule.idle_after_ns[index][self._program.operations[index].qubits.index(qubit)]
 
     def _entangle(self, index: int, op: Operation) -> None:
         first, second = op.qubits
@@ -210,9 +253,11 @@ class _Run:
         cluster = self._cluster(label)
         before = self._take_pending(qubit)
         if self._last_use[qubit] == index:
-            self._replace(cluster, [label], self._matrices.readout(qubit) @ before, [("c", clbit)])
+            readout = _turned_over(op, self._matrices.readout(qubit))
+            self._replace(cluster, [label], readout @ before, [("c", clbit)])
         else:
-            self._replace(cluster, [label], self._matrices.measurement(qubit) @ before, [("c", clbit), label])
+            measurement = _turned_over(op, self._matrices.measurement(qubit))
+            self._replace(cluster, [label], measurement @ before, [("c", clbit), label])
 
     def _forget_bit(self, clbit: int) -> None:
         """Sum over the old value of a bit that is written again."""
@@ -231,23 +276,21 @@ class _Run:
             cluster = self._cluster(label)
             if qubit in self._pending:
                 self._replace(cluster, [label], self._take_pending(qubit), [label])
-        bits: list[Label] = [("c", clbit) for clbit in condition.clbits]
+        # Bits that were never written are 0: no axes.
+        wanted = {clbit: (condition.value >> place) & 1 for place, clbit in enumerate(condition.clbits)}
+        bits: list[Label] = [("c", clbit) for clbit in wanted if ("c", clbit) in self._where]
         qubits: list[Label] = [("q", qubit) for qubit in op.qubits]
         merged = self._merged(bits + qubits)
-        rows = merged.front(bits + qubits).copy()
-        size = 4 ** len(qubits)
-        blocks = rows.reshape(2 ** len(bits), size, -1)
-        fires = sum(((condition.value >> i) & 1) << (len(bits) - 1 - i) for i in range(len(bits)))
+        fires = sum(wanted.pop(clbit) << (len(bits) - 1 - place) for place, (_, clbit) in enumerate(bits))
+        fires = _NEVER if condition.never or any(wanted.values()) else fires
         gate, idle = self._branches(op)
-        for value in range(len(blocks)):
-            blocks[value] = (gate if value == fires else idle) @ blocks[value]
-        merged.tensor = blocks.reshape(merged.tensor.shape)
+        self._apply_where(merged, bits + qubits, fires, gate, idle)
 
     def _branches(self, op: Operation) -> tuple[Matrix, Matrix]:
-        waits = [self._matrices.wait(qubit, duration_ns(op, self._matrices.snapshot)) for qubit in op.qubits]
+        waits = [self._matrices.wait(qubit, self._matrices.duration_ns(op)) for qubit in op.qubits]
         if op.name in TWO_QUBIT:
             return self._matrices.pair(op.name, *op.qubits), kron(waits[0], waits[1])
-        return self._single(op), waits[0]
+        return self._matrices.single(op), waits[0]
 
     def _collected(self) -> Distribution:
         """Trace out the qubits that are left; one factor per cluster."""
@@ -264,40 +307,75 @@ class _Run:
         return Distribution(tuple(factors))
 
 
-def peak_elements(program: Program) -> int:
-    """Upper bound on the size of the largest tensor that `exact_distribution` would make."""
-    cluster_of: dict[Label, int] = {}
-    bits_of: dict[int, int] = {}  # cluster -> log2 of its size
-    last = {q: i for i, op in enumerate(program.operations) if op.name != "barrier" for q in op.qubits}
-    peak = 0
-    for index, op in enumerate(program.operations):
-        if op.name == "barrier":
-            continue
-        conditions = op.condition.clbits if op.condition else ()
-        labels: list[Label] = [("q", q) for q in op.qubits] + [("c", c) for c in conditions]
-        for label in labels:
-            if label not in cluster_of:
-                cluster_of[label] = len(bits_of)
-                bits_of[len(bits_of)] = 2 if label[0] == "q" else 1
-        ids = sorted({cluster_of[label] for label in labels})
-        total = sum(bits_of[each] for each in ids)
-        if len(ids) > 1:
-            for label, each in cluster_of.items():
-                if each in ids:
-                    cluster_of[label] = ids[0]
-        for clbit in op.clbits:
-            old = cluster_of.pop(("c", clbit), None)
-            if old is not None:
-                total -= old in ids
-                bits_of[old] -= old not in ids
-            total += 1
-            cluster_of["c", clbit] = ids[0]
-        peak = max(peak, total)
-        for qubit in op.qubits:
-            if last[qubit] == index:
-                total -= 2
-                del cluster_of["q", qubit]
-        bits_of[ids[0]] = total
-        for each in ids[1:]:
-            bits_of[each] = 0
-    return 1 << min(peak, 1000)
+def _turned_over(op: Operation, matrix: Matrix) -> Matrix:
+    """A measurement's matrix (recorded bit most significant) with the probability that its bit is turned over."""
+    if not op.params:
+        return matrix
+    kept = matrix.reshape(2, -1)
+    turned: Matrix = ((1 - op.params[0]) * kept + op.params[0] * kept[::-1]).reshape(matrix.shape)
+    return turned
+
+
+class _DryRun(_Run):
+    """The walk with labels in place of tensors; ends with `_OverLimitError` where a tensor would be too large."""
+
+    def __init__(self, program: Program, max_elements: int) -> None:
+        no_waits = Schedule(tuple([(0.0,) * len(op.qubits) for op in program.operations]), 0.0)
+        super().__init__(program, no_waits, _NoMatrices(), keep=False)
+        self._max_elements = max_elements
+        self._peak = 1
+        self._multiplications = 0
+
+    def cost(self) -> ExactCost:
+        self._run()
+        return ExactCost(self._peak, self._multiplications)
+
+    def _joined(self, first: _Cluster, second: _Cluster) -> _Cluster:
+        joined = _Cluster(first.labels + second.labels, _TRACE)
+        self._count(joined)
+        return joined
+
+    def _apply(self, cluster: _Cluster, old: list[Label], matrix: Matrix, new: list[Label]) -> None:
+        self._multiplications += len(matrix) * self._count(cluster)
+        cluster.labels = new + [label for label in cluster.labels if label not in old]
+        self._count(cluster)
+
+    def _apply_where(self, cluster: _Cluster, axes: list[Label], fires: int, gate: Matrix, idle: Matrix) -> None:  # noqa: ARG002
+        self._multiplications += len(gate) * self._count(cluster)
+
+    def _count(self, cluster: _Cluster) -> int:
+        """Elements that the cluster's tensor has."""
+        size = 1 << sum(2 if kind == "q" else 1 for kind, _ in cluster.labels)
+        self._peak = max(self._peak, size)
+        if size > self._max_elements:
+            raise _OverLimitError
+        return size
+
+
+class _OverLimitError(Exception):
+    """A dry run has seen enough."""
+
+
+class _NoMatrices:
+    """Stands for any device's matrices where only their shapes matter."""
+
+    def single(self, *_: object) -> Matrix:
+        return _IDENTITY
+
+    def pair(self, *_: object) -> Matrix:
+        return _PAIR_IDENTITY
+
+    def wait(self, *_: object) -> Matrix:
+        return _IDENTITY
+
+    def prepared(self, *_: object) -> Matrix:
+        return np.ones(4)
+
+    def readout(self, *_: object) -> Matrix:
+        return _IDENTITY[:2]
+
+    def measurement(self, *_: object) -> Matrix:
+        return _PAIR_IDENTITY[:8, :4]
+
+    def duration_ns(self, *_: object) -> float:
+        return 0.0

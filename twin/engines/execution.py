@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import stim
 from numpy.typing import NDArray
 
 from twin.device.device import Device
 from twin.device.snapshot import NoiseSnapshot
-from twin.engines.clifford_noise import Placement, with_noise
-from twin.engines.clifford_program import TWIRLED, run_clifford
+from twin.engines.clifford_program import run_clifford
 from twin.engines.density import Distribution, exact_distribution
 from twin.engines.errors import CircuitError
 from twin.engines.limits import DEFAULT_LIMITS, CircuitLimits
-from twin.engines.native import qubits_of
 from twin.engines.preparation import MemoryCircuit, PreparedCircuit
 from twin.engines.program import Program, schedule
 from twin.engines.sampling import (
@@ -32,6 +29,7 @@ from twin.engines.sampling import (
     sampled_bits,
     sampled_codes,
 )
+from twin.engines.trajectories import CUT_BONDS, run_trajectories
 from twin.engines.transfer import transfer_matrices
 
 MAX_KEPT_ELEMENTS = 2**16
@@ -66,6 +64,8 @@ class CircuitResult:
 
     `counts` and `memory` follow Qiskit: classical bit 0 rightmost, registers separated by a space. For stim circuits
     the classical bits are the measurement record, for memory experiments the final readout of the data qubits.
+    `approximation_sizes` says of each name in `approximations` how far at most it moves the distribution of what is
+    recorded, in total variation distance; for memory experiments a probability of one outcome of a round.
     """
 
     shots: int
@@ -77,6 +77,7 @@ class CircuitResult:
     final_layout: tuple[int, ...]
     engine: str
     approximations: tuple[str, ...]
+    approximation_sizes: dict[str, float]
     duration_ns: float
     snapshot_id: str
     seed: int
@@ -95,6 +96,7 @@ class CircuitResult:
             "final_layout": list(self.final_layout),
             "engine": self.engine,
             "approximations": list(self.approximations),
+            "approximation_sizes": self.approximation_sizes,
             "duration_ns": self.duration_ns,
             "snapshot_id": self.snapshot_id,
             "seed": self.seed,
@@ -115,7 +117,7 @@ class _Outcome:
     counts: dict[str, int]
     memory: list[str] | None
     duration_ns: float
-    approximations: tuple[str, ...] = ()
+    approximation_sizes: dict[str, float] = field(default_factory=dict)
     detection_events: PackedBits | None = None
     observables: PackedBits | None = None
     measurements: PackedBits | None = None
@@ -143,9 +145,7 @@ def execute(
         CircuitError: the result would be too large.
     """
     if prepared.program is not None:
-        outcome = _run_program(prepared, prepared.program, snapshot, shots, seed, memory)
-    elif prepared.stim_circuit is not None:
-        outcome = _run_stim(prepared.stim_circuit, prepared.layout, snapshot, shots, seed, memory, limits)
+        outcome = _run_program(prepared, prepared.program, snapshot, shots, seed, memory, limits)
     else:
         outcome = _run_memory(prepared, snapshot, shots, seed, memory, limits)
     return CircuitResult(
@@ -157,28 +157,62 @@ def execute(
         engine=prepared.engine,
         snapshot_id=snapshot.snapshot_id,
         seed=seed,
+        approximations=tuple(outcome.approximation_sizes),
         **vars(outcome),
     )
 
 
 def _run_program(
-    prepared: PreparedCircuit, program: Program, snapshot: NoiseSnapshot, shots: int, seed: int, memory: bool
+    prepared: PreparedCircuit,
+    program: Program,
+    snapshot: NoiseSnapshot,
+    shots: int,
+    seed: int,
+    memory: bool,
+    limits: CircuitLimits,
 ) -> _Outcome:
     keys = KeyFormat([size for _, size in program.registers])
+    if prepared.stim_circuit is not None:
+        _check_result_size(program.num_clbits, shots, limits)
     if prepared.engine == "stabilizer":
         timing = schedule(program.operations, snapshot)
         bits, approximations = run_clifford(program, timing, snapshot, shots, seed)
-        listed = memory_of_bits(bits, keys) if memory else None
-        return _Outcome(counts_of_bits(bits, keys), listed, timing.total_ns, approximations)
+        return _outcome(prepared, bits, keys, memory, timing.total_ns, approximations)
+    if prepared.trajectories is not None:
+        timing = schedule(program.operations, snapshot)
+        matrices = transfer_matrices(snapshot)
+        bits = run_trajectories(program, timing, matrices, prepared.trajectories, shots, seed)
+        sizes = {CUT_BONDS: size} if (size := prepared.trajectories.truncated) else {}
+        return _outcome(prepared, bits, keys, memory, timing.total_ns, sizes)
     small = prepared.peak_elements <= MAX_KEPT_ELEMENTS
     distribution, total_ns = (_kept_distribution if small else _distribution)(program, snapshot)
     rng = np.random.Generator(np.random.PCG64(seed))
-    if fits_codes(program.num_clbits):
+    if fits_codes(program.num_clbits) and prepared.stim_circuit is None:
         codes = sampled_codes(distribution, shots, rng)
         listed = memory_of_codes(codes, keys) if memory else None
         return _Outcome(counts_of_codes(codes, keys), listed, total_ns)
     bits = sampled_bits(distribution, program.num_clbits, shots, rng)
-    return _Outcome(counts_of_bits(bits, keys), memory_of_bits(bits, keys) if memory else None, total_ns)
+    return _outcome(prepared, bits, keys, memory, total_ns)
+
+
+def _outcome(
+    prepared: PreparedCircuit,
+    bits: Bits,
+    keys: KeyFormat,
+    memory: bool,
+    total_ns: float,
+    approximation_sizes: dict[str, float] | None = None,
+) -> _Outcome:
+    """Counts of recorded bits; detection events and observables too where the circuit is Stim's."""
+    outcome = _Outcome(
+        counts_of_bits(bits, keys), memory_of_bits(bits, keys) if memory else None, total_ns, approximation_sizes or {}
+    )
+    if prepared.stim_circuit is None:
+        return outcome
+    events, observables = prepared.stim_circuit.compile_m2d_converter().convert(
+        measurements=bits.astype(np.bool_), separate_observables=True
+    )
+    return replace(outcome, detection_events=PackedBits.of(events), observables=PackedBits.of(observables))
 
 
 def _distribution(program: Program, snapshot: NoiseSnapshot) -> tuple[Distribution, float]:
@@ -193,46 +227,24 @@ def _kept_distribution(program: Program, snapshot: NoiseSnapshot) -> tuple[Distr
     return _distribution(program, snapshot)
 
 
-def _run_stim(
-    circuit: stim.Circuit,
-    layout: tuple[int, ...],
-    snapshot: NoiseSnapshot,
-    shots: int,
-    seed: int,
-    memory: bool,
-    limits: CircuitLimits,
-) -> _Outcome:
-    _check_result_size(circuit.num_measurements, shots, limits)
-    timed = with_noise(circuit, snapshot, Placement({qubit: qubit for qubit in layout}, {}), readout=False)
-    true = timed.circuit.compile_sampler(seed=seed).sample(shots).astype(np.uint8)
-    bits = _misread(true, _readout_errors(circuit, snapshot), seed)
-    events, observables = circuit.compile_m2d_converter().convert(
-        measurements=bits.astype(np.bool_), separate_observables=True
-    )
-    keys = KeyFormat([bits.shape[1]])
-    return _Outcome(
-        counts_of_bits(bits, keys),
-        memory_of_bits(bits, keys) if memory else None,
-        timed.duration_ns,
-        (TWIRLED,),
-        PackedBits.of(events),
-        PackedBits.of(observables),
-    )
-
-
 def _run_memory(
     prepared: PreparedCircuit, snapshot: NoiseSnapshot, shots: int, seed: int, memory: bool, limits: CircuitLimits
 ) -> _Outcome:
     from twin.qec.memory import Memory  # builds on this package
+    from twin.qec.simulators import make_block
 
     form, device = _memory_parts(prepared)
     experiment = Memory(form, device)
     noisy = experiment.noisy(snapshot)
     circuit = noisy.parts.assembled(form.rounds)
     _check_result_size(circuit.num_measurements, shots, limits)
-    true = circuit.compile_sampler(seed=seed).sample(shots).astype(np.uint8)
     flips = np.concatenate([np.tile(noisy.ancilla_flips, form.rounds), noisy.data_flips], axis=1)
-    bits = _misread(true, flips, seed) if flips.size else true
+    if experiment.is_classical:
+        block = make_block(seed, 0, shots, circuit.num_qubits, single=False, classical=True)
+        bits = block.run(circuit.flattened(), flips)
+    else:
+        true = circuit.compile_sampler(seed=seed).sample(shots).astype(np.uint8)
+        bits = _misread(true, flips, seed) if flips.size else true
     model = experiment.native_circuit(form.rounds)
     events, observables = model.compile_m2d_converter().convert(
         measurements=bits.astype(np.bool_), separate_observables=True
@@ -243,7 +255,7 @@ def _run_memory(
         counts_of_bits(data, keys),
         memory_of_bits(data, keys) if memory else None,
         noisy.first_ns + (form.rounds - 1) * noisy.round_ns + noisy.final_ns,
-        (TWIRLED,) if form.noise is None else (),
+        experiment.approximations(snapshot),
         PackedBits.of(events),
         PackedBits.of(observables),
         PackedBits.of(bits),
@@ -260,20 +272,6 @@ def _misread(true: Bits, errors: NDArray[np.float64], seed: int) -> Bits:
     """Asymmetric readout error; errors: shape (2, measurements), p(1|0) and p(0|1)."""
     draws = np.random.default_rng([seed, 2]).random(true.shape, dtype=np.float32)
     return true ^ (draws < np.where(true == 0, errors[0], errors[1])).astype(np.uint8)
-
-
-def _readout_errors(circuit: stim.Circuit, snapshot: NoiseSnapshot) -> NDArray[np.float64]:
-    """p(1|0) and p(0|1) of every measurement in the record, shape (2, measurements)."""
-    pieces = [np.zeros((2, 0))]
-    for each in circuit:
-        if isinstance(each, stim.CircuitRepeatBlock):
-            pieces.append(np.tile(_readout_errors(each.body_copy(), snapshot), each.repeat_count))
-        elif each.name in ("M", "MR"):
-            noises = [snapshot.qubits[qubit] for qubit in qubits_of(each)]
-            pieces.append(np.array([[q.prob_meas1_prep0 for q in noises], [q.prob_meas0_prep1 for q in noises]]))
-        elif each.num_measurements:
-            pieces.append(np.zeros((2, each.num_measurements)))
-    return np.concatenate(pieces, axis=1)
 
 
 def _check_result_size(num_measurements: int, shots: int, limits: CircuitLimits) -> None:

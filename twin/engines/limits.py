@@ -15,6 +15,9 @@ class CircuitLimits:
     max_expression_depth: int = 64
     max_expression_chars: int = 1000
     max_exact_elements: int = 2**22
+    max_exact_multiplications: int = 2**34  # where the stabilizer engine could do it too
+    max_exact_multiplications_alone: int = 2**38
+    max_statevector_qubits: int = 24
     max_result_bits: int = 2**28
     max_rounds: int = 100_000
 

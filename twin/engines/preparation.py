@@ -9,20 +9,25 @@ from typing import Annotated, Any, Literal, TypeVar
 import stim
 from pydantic import Field, ValidationError
 
+from twin.device.controller import ControllerState
 from twin.device.device import Device
 from twin.device.errors import described, faults_of
 from twin.device.schema import Index, Strict
+from twin.device.snapshot import compose
 from twin.engines.clifford_program import is_clifford
-from twin.engines.density import peak_elements
+from twin.engines.density import exact_cost
 from twin.engines.errors import CircuitError
 from twin.engines.limits import DEFAULT_LIMITS, CircuitLimits
-from twin.engines.native import flat_instructions, qubits_of, shortest_routes, to_native
+from twin.engines.native import shortest_routes, to_native
 from twin.engines.program import TWO_QUBIT, Program
+from twin.engines.stim_front import program_of_stim
+from twin.engines.trajectories import TrajectoryPlan, plan_trajectories
 from twin.qec.errors import SessionSpecError
 from twin.qec.spec import MemorySpec
 
-Engine = Literal["density_matrix", "stabilizer"]
+Engine = Literal["density_matrix", "stabilizer", "aer_statevector", "aer_matrix_product_state"]
 Circuit = str | Mapping[str, Any]
+_MULTIPLICATION_S = 1e-9  # of the exact engine, on one core
 AnyModel = TypeVar("AnyModel", bound=Strict)
 
 
@@ -51,8 +56,9 @@ class MemoryCircuit(MemorySpec):
 class PreparedCircuit:
     """A circuit, checked and ready for `execute`; can be pickled.
 
-    Exactly one of `program` (gates), `stim_circuit` (native, noiseless) and `memory` is there. `peak_elements` is the
-    size of the exact engine's largest tensor.
+    Either `program` or `memory` is there; `stim_circuit` is what a Stim job's program was made from, as written.
+    `peak_elements` is the size of the exact engine's largest tensor (0: another engine runs it). `fixed_s` and `shot_s`
+    estimate what a run takes, in all and for each shot; 0 where it is too little to count.
     """
 
     backend_id: str
@@ -64,6 +70,9 @@ class PreparedCircuit:
     final_layout: tuple[int, ...]
     num_clbits: int
     peak_elements: int = 0
+    trajectories: TrajectoryPlan | None = None
+    fixed_s: float = 0.0
+    shot_s: float = 0.0
     program: Program | None = None
     stim_circuit: stim.Circuit | None = None
     memory: MemoryCircuit | None = None
@@ -117,31 +126,42 @@ def _gates(circuit: Circuit, device: Device, limits: CircuitLimits) -> PreparedC
     program = transpiled.program
     if program.num_clbits == 0:
         raise CircuitError("the circuit has no classical bits: add a creg and a measurement")
-    peak = peak_elements(program)
     return PreparedCircuit(
         backend_id=device.backend_id,
         kind="gates",
-        engine=_engine(program, peak, limits),
         depth=program.depth(),
         two_qubit_count=program.two_qubit_count(),
         layout=transpiled.initial_layout,
         final_layout=transpiled.final_layout,
         num_clbits=program.num_clbits,
-        peak_elements=peak,
         program=program,
+        **vars(_choice(program, device, limits)),
     )
 
 
-def _engine(program: Program, peak: int, limits: CircuitLimits) -> Engine:
-    if peak <= limits.max_exact_elements:
-        return "density_matrix"
-    if is_clifford(program):
-        return "stabilizer"
-    raise CircuitError(
-        f"a circuit on {len(program.active_qubits())} entangled qubits with gates beyond Clifford is more than the "
-        f"exact engine holds ({limits.max_exact_elements} elements, about 10 qubits); "
-        "use fewer qubits, or Clifford gates only"
-    )
+@dataclass(frozen=True)
+class _Choice:
+    """The engine, what it needs to know, and how long it is estimated to take."""
+
+    engine: Engine
+    peak_elements: int = 0
+    trajectories: TrajectoryPlan | None = None
+    fixed_s: float = 0.0
+    shot_s: float = 0.0
+
+
+def _choice(program: Program, device: Device, limits: CircuitLimits) -> _Choice:
+    has_noise = any(op.name == "stim" for op in program.operations)
+    cost = None if has_noise else exact_cost(program, limits.max_exact_elements)
+    clifford = is_clifford(program)
+    most = limits.max_exact_multiplications if clifford else limits.max_exact_multiplications_alone
+    if cost is not None and cost.multiplications <= most:
+        return _Choice("density_matrix", cost.peak_elements, fixed_s=cost.multiplications * _MULTIPLICATION_S)
+    if clifford:
+        return _Choice("stabilizer")
+    plan = plan_trajectories(program, compose(device, {}, ControllerState()), limits)
+    engine: Engine = "aer_statevector" if plan.method == "statevector" else "aer_matrix_product_state"
+    return _Choice(engine, trajectories=plan, shot_s=plan.shot_s)
 
 
 def _stim(text: object, device: Device, limits: CircuitLimits) -> PreparedCircuit:
@@ -158,29 +178,40 @@ def _stim(text: object, device: Device, limits: CircuitLimits) -> PreparedCircui
         raise CircuitError(f"the circuit uses qubit {num_qubits - 1}; {device.backend_id} has {device.n_qubits} qubits")
     _check_stim_size(circuit, limits)
     _check_records(circuit)
-    native = to_native(circuit, device.two_qubit_gate, shortest_routes(device.neighbours))
-    used = tuple(sorted({qubit for each in flat_instructions(native) for qubit in qubits_of(each)}))
+    native = to_native(circuit, device.two_qubit_gate, shortest_routes(device.neighbours), drop_pairs=False)
+    program = program_of_stim(native)
+    used = program.active_qubits()
     return PreparedCircuit(
         backend_id=device.backend_id,
         kind="stim",
-        engine="stabilizer",
-        depth=_stim_depth(native),
-        two_qubit_count=_stim_two_qubit_count(native),
+        depth=program.depth(),
+        two_qubit_count=program.two_qubit_count(),
         layout=used,
         final_layout=used,
-        num_clbits=native.num_measurements,
-        stim_circuit=native,
+        num_clbits=program.num_clbits,
+        program=program,
+        **vars(_choice(program, device, limits)),
+        stim_circuit=circuit,
     )
 
 
-def _check_records(circuit: stim.Circuit) -> None:
-    """Stim itself finds such a reference no earlier than when it samples."""
-    num_measured = 0
-    for instruction in flat_instructions(circuit):
-        for target in instruction.targets_copy():
+def _check_records(circuit: stim.Circuit, num_measured: int = 0) -> None:
+    """Stim itself finds such a reference no earlier than when it samples. The first run of a block reaches furthest."""
+    for each in circuit:
+        if isinstance(each, stim.CircuitRepeatBlock):
+            _check_records(each.body_copy(), num_measured)
+            num_measured += each.repeat_count * each.body_copy().num_measurements
+            continue
+        targets = each.targets_copy()
+        for target in targets:
             if target.is_measurement_record_target and -target.value > num_measured:
-                raise CircuitError(f"stim: {instruction} refers to a measurement before the first one")
-        num_measured += instruction.num_measurements
+                raise CircuitError(f"stim: {each} refers to a measurement before the first one")
+        changed = {"CX": targets[1::2], "CY": targets[1::2], "XCZ": targets[::2], "YCZ": targets[::2]}
+        if any(target.is_measurement_record_target for target in changed.get(each.name, ())):
+            raise CircuitError(f"stim: {each} would change a recorded outcome; a record can only be the control")
+        if each.name == "OBSERVABLE_INCLUDE" and any(not target.is_measurement_record_target for target in targets):
+            raise CircuitError(f"stim: {each} names Paulis; a device tells measurements: include rec[...] targets only")
+        num_measured += each.num_measurements
 
 
 def _check_stim_size(circuit: stim.Circuit, limits: CircuitLimits) -> None:

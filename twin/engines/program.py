@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from twin.device.snapshot import NoiseSnapshot
 
@@ -18,16 +19,26 @@ class Condition:
     clbits: tuple[int, ...]
     value: int
 
+    @property
+    def never(self) -> bool:
+        """Whether the value is more than these bits can have."""
+        return self.value >> len(self.clbits) != 0
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One native operation: rz, sx, x, id, delay (params: ns), cx, cz, measure, reset or barrier."""
+    """One native operation: rz, sx, x, id, delay (params: ns), cx, cz, measure, reset, barrier or stim.
+
+    A measure's param, where there is one, is the probability that its recorded bit is turned over afterwards: 1 for
+    Stim's inverted targets. "stim" is noise of Stim's, a herald (it writes `clbits`) or a pad: `text` as written.
+    """
 
     name: str
     qubits: tuple[int, ...]
     params: tuple[float, ...] = ()
     clbits: tuple[int, ...] = ()
     condition: Condition | None = None
+    text: str = ""
 
     @property
     def classical(self) -> tuple[int, ...]:
@@ -51,11 +62,11 @@ class Program:
         return sum(op.name in TWO_QUBIT for op in self.operations)
 
     def depth(self) -> int:
-        """Longest chain of operations; barriers order but do not count, virtual rz counts."""
+        """Longest chain of operations; barriers order but do not count, nor noise; virtual rz counts."""
         level: dict[tuple[str, int], int] = {}
         for op in self.operations:
             wires = _wires(op)
-            here = max((level.get(wire, 0) for wire in wires), default=0) + (op.name != "barrier")
+            here = max((level.get(wire, 0) for wire in wires), default=0) + (op.name not in ("barrier", "stim"))
             level.update(dict.fromkeys(wires, here))
         return max(level.values(), default=0)
 
@@ -73,7 +84,11 @@ def duration_ns(op: Operation, snapshot: NoiseSnapshot) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When things happen. `idle_after_ns[i]`: per qubit of operation i, the wait between its end and the next one."""
+    """When things happen.
+
+    `idle_after_ns[i]`: per qubit of operation i, the wait between its end and the next operation on that qubit,
+    barriers apart: a barrier shifts what comes after it, and has no wait of its own.
+    """
 
     idle_after_ns: tuple[tuple[float, ...], ...]
     total_ns: float
@@ -89,59 +104,86 @@ def schedule_alap(operations: Sequence[Operation], snapshot: NoiseSnapshot) -> S
 
     Qubits wait in |0> before their first operation, where nothing decays. A condition waits for its bits.
     """
-    clock: dict[tuple[str, int], float] = {}  # counted back from the end
-    idle: list[tuple[float, ...]] = []
-    for op in reversed(operations):
-        wires = _wires(op)
-        end_ns = max([clock.get(wire, 0.0) for wire in wires], default=0.0)
-        idle.append(tuple([end_ns - clock.get(wire, 0.0) for wire in wires[: len(op.qubits)]]))
-        start_ns = end_ns + duration_ns(op, snapshot)
-        for wire in wires:
-            clock[wire] = start_ns
-    return Schedule(tuple(reversed(idle)), max(clock.values(), default=0.0))
+    clock: dict[Wire, float] = {}  # counted back from the end
+    starts: list[list[float]] = [[]] * len(operations)
+    for index in range(len(operations) - 1, -1, -1):
+        op = operations[index]
+        starts[index] = [-time_ns for time_ns in _advance(clock, op, duration_ns(op, snapshot), from_end=True)]
+    return Schedule(_idle(operations, starts, snapshot), max(clock.values(), default=0.0))
 
 
 def schedule_asap(operations: Sequence[Operation], snapshot: NoiseSnapshot) -> Schedule:
     """Schedule every operation as soon as possible, but all final measurements together, when the last gate is done."""
     final = _final_measurements(operations)
-    clock: dict[tuple[str, int], float] = {}
+    clock: dict[Wire, float] = {}
+    starts: list[list[float]] = [[]] * len(operations)
+    for index, op in enumerate(operations):
+        if index not in final:
+            starts[index] = _advance(clock, op, duration_ns(op, snapshot))
+    gates_done_ns = total_ns = max(clock.values(), default=0.0)
+    for index in final:
+        starts[index] = [gates_done_ns]
+        total_ns = max(total_ns, gates_done_ns + duration_ns(operations[index], snapshot))
+    return Schedule(_idle(operations, starts, snapshot), total_ns)
+
+
+Wire = tuple[str, int]  # ("q", device qubit) or ("c", classical bit)
+
+
+def _advance(clock: dict[Wire, float], op: Operation, length_ns: float, *, from_end: bool = False) -> list[float]:
+    """Put an operation behind all that occupies its wires; when it starts on each of its qubits.
+
+    With `from_end` the clock runs backwards, and an operation starts where it ends. Noise on many qubits happens on
+    each of them when that one is free: it is not an operation of the device that they would wait for.
+    """
+    wires = _wires(op)
+    free_ns = [clock.get(wire, 0.0) for wire in wires]
+    if op.name != "stim" or op.clbits:
+        free_ns = [max(free_ns, default=0.0)] * len(wires)
+    for wire, time_ns in zip(wires, free_ns, strict=True):
+        clock[wire] = time_ns + length_ns
+    qubits_free_ns = free_ns[: len(op.qubits)]
+    return [time_ns + length_ns for time_ns in qubits_free_ns] if from_end else qubits_free_ns
+
+
+def _idle(
+    operations: Sequence[Operation], starts: Sequence[Sequence[float]], snapshot: NoiseSnapshot
+) -> tuple[tuple[float, ...], ...]:
+    """From the start of each operation on each of its qubits to the waits after it."""
     idle = [[0.0] * len(op.qubits) for op in operations]
-    latest: dict[int, tuple[int, int]] = {}  # qubit -> (operation, place among its qubits) that ended last
-    order = [i for i in range(len(operations)) if i not in final] + sorted(final)
-    gates_done_ns = 0.0
-    for position, index in enumerate(order):
-        op = operations[index]
-        if position == len(operations) - len(final):
-            gates_done_ns = max(clock.values(), default=0.0)
-        wires = _wires(op)
-        start_ns = max([clock.get(wire, 0.0) for wire in wires], default=0.0)
-        start_ns = max(start_ns, gates_done_ns)
-        for place, qubit in enumerate(op.qubits):
+    latest: dict[int, tuple[int, int, float]] = {}  # qubit -> operation, place among its qubits, end
+    for index, op in enumerate(operations):
+        if op.name == "barrier":
+            continue
+        length_ns = duration_ns(op, snapshot)
+        for place, (qubit, start_ns) in enumerate(zip(op.qubits, starts[index], strict=True)):
             if qubit in latest:
-                before, at = latest[qubit]
-                idle[before][at] = start_ns - clock["q", qubit]
-            latest[qubit] = (index, place)
-        end_ns = start_ns + duration_ns(op, snapshot)
-        for wire in wires:
-            clock[wire] = end_ns
-    total_ns = max(clock.values(), default=0.0)
-    return Schedule(tuple([tuple(each) for each in idle]), total_ns)
+                before, at, end_ns = latest[qubit]
+                # Noise may stand behind a final measurement that waits for others. Below 1e-6 ns is rounding.
+                idle[before][at] = max(0.0, round(start_ns - end_ns, 6))
+            latest[qubit] = (index, place, start_ns + length_ns)
+    return tuple([tuple(each) for each in idle])
 
 
-def _wires(op: Operation) -> list[tuple[str, int]]:
+def _wires(op: Operation) -> tuple[Wire, ...]:
     """What an operation occupies: its qubits, then its classical bits."""
-    return [("q", q) for q in op.qubits] + [("c", c) for c in op.classical]
+    return _named_wires(op.qubits, op.classical)
+
+
+@lru_cache(maxsize=2**16)
+def _named_wires(qubits: tuple[int, ...], clbits: tuple[int, ...]) -> tuple[Wire, ...]:
+    return tuple([("q", qubit) for qubit in qubits] + [("c", clbit) for clbit in clbits])
 
 
 def _final_measurements(operations: Sequence[Operation]) -> set[int]:
-    """Measurements after which nothing happens to their qubit and their bit."""
-    seen: set[tuple[str, int]] = set()
+    """Measurements after which nothing happens to their qubit and their bit; a barrier that orders them counts."""
+    seen: set[Wire] = set()
     final = set()
     for index in range(len(operations) - 1, -1, -1):
         op = operations[index]
-        if op.name == "barrier":
-            continue
         wires = _wires(op)
+        if (op.name == "barrier" and not seen) or (op.name == "stim" and not op.clbits):
+            continue  # a barrier that nothing follows, or noise
         if op.name == "measure" and not seen.intersection(wires):
             final.add(index)
         seen.update(wires)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -25,6 +26,8 @@ from twin.engines.source import check_source
 from twin.qiskit_target import make_target
 
 _SEED = 20240527
+MAX_DELAY_NS = 1e15
+"""Eleven days; times are sums of delays, and stay finite."""
 _POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
 
 
@@ -159,7 +162,7 @@ def transpile(circuit: QuantumCircuit, device: Device, limits: CircuitLimits) ->
         raise CircuitError(f"the circuit has {circuit.num_qubits} qubits; {device.backend_id} has {device.n_qubits}")
     trivial, routed = _pass_managers(device)
     try:
-        native = (trivial if _fits(circuit, device) else routed).run(circuit)
+        native = (trivial if _fits(circuit, device) else routed).run(_with_ends(circuit))
     except QiskitError as error:
         raise CircuitError(f"the circuit cannot be transpiled to {device.backend_id}: {error}") from error
     operations = _operations(native, device.dt_ns)
@@ -172,6 +175,22 @@ def transpile(circuit: QuantumCircuit, device: Device, limits: CircuitLimits) ->
     start = tuple(layout.initial_index_layout(filter_ancillas=True))
     end = tuple(layout.final_index_layout(filter_ancillas=True))
     return Transpiled(Program(operations, native.num_clbits, registers), start, end)
+
+
+def _with_ends(circuit: QuantumCircuit) -> QuantumCircuit:
+    """A wait of no time after measurements whose bit is written again.
+
+    Qiskit 2.4's `BarrierBeforeFinalMeasurements`, part of every routing, exchanges last measurements into one bit; what
+    something comes after is no last measurement.
+    """
+    writes = Counter(bit for item in circuit.data if item.operation.name == "measure" for bit in item.clbits)
+    if max(writes.values(), default=0) < 2:
+        return circuit
+    ended = circuit.copy()
+    for item in circuit.data:
+        if item.operation.name == "measure" and writes[item.clbits[0]] > 1:
+            ended.delay(0, item.qubits[0], unit="ns")
+    return ended
 
 
 def _fits(circuit: QuantumCircuit, device: Device) -> bool:
@@ -213,7 +232,7 @@ def _operations(native: QuantumCircuit, dt_ns: float) -> tuple[Operation, ...]:
             operations += _conditional(item, qubits, bits, dt_ns)
         else:
             operations.append(_operation(item.operation, qubits, tuple(bits[bit] for bit in item.clbits), None, dt_ns))
-    return tuple(operations)
+    return tuple(op for op in operations if op.name != "delay" or op.params[0] > 0)
 
 
 def _conditional(item: Any, qubits: tuple[int, ...], bits: dict[Any, int], dt_ns: float) -> list[Operation]:
@@ -240,4 +259,6 @@ def _operation(
     if operation.name == "delay":
         scale = {"dt": dt_ns, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}[operation.unit]
         params = (params[0] * scale,)
+        if params[0] > MAX_DELAY_NS:
+            raise CircuitError(f"a delay of {params[0]:g} ns; at most {MAX_DELAY_NS:g} ns are taken")
     return Operation(operation.name, qubits, params, clbits, condition)

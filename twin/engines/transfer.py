@@ -12,12 +12,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.device.gate_error import relaxation_factors
 from twin.device.snapshot import NoiseSnapshot, QubitNoise
-from twin.engines.channels import pair_depolarizing, pulse_depolarizing, relaxation_factors
+from twin.engines.program import PULSES, Operation, duration_ns
 
 Matrix = NDArray[np.float64]
 
-_PAULIS = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+PAULIS = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 _UNITARIES = {
     "sx": np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]]) / 2,
     "x": np.array([[0, 1], [1, 0]]),
@@ -25,12 +26,21 @@ _UNITARIES = {
     "cz": np.diag([1, 1, 1, -1]),
 }
 
+IDENTITY = PAULIS[0].astype(complex)
+
+
+def ideal_unitary(op: Operation) -> NDArray[np.complex128]:
+    """What a one-qubit operation that is no measurement or reset does without errors, 2 x 2."""
+    if op.name == "rz":
+        return np.diag(np.exp([-0.5j * op.params[0], 0.5j * op.params[0]]))
+    return _UNITARIES[op.name].astype(complex) if op.name in PULSES else IDENTITY
+
 
 def transfer_matrix(unitary: NDArray[np.complex128]) -> Matrix:
     """R_ij = tr(P_i U P_j U+) / d; for two qubits the first one is the more significant index."""
-    paulis = _PAULIS
+    paulis = PAULIS
     if len(unitary) == 4:
-        paulis = np.einsum("iab,jcd->ijacbd", _PAULIS, _PAULIS).reshape(16, 4, 4)
+        paulis = np.einsum("iab,jcd->ijacbd", PAULIS, PAULIS).reshape(16, 4, 4)
     rotated = np.einsum("ab,jbc,dc->jad", unitary, paulis, unitary.conj())
     matrix: Matrix = np.einsum("iab,jba->ij", paulis, rotated).real / len(unitary)
     return matrix
@@ -69,12 +79,27 @@ class TransferMatrices:
         self._waits: dict[tuple[int, float], Matrix] = {}
         self._ideal = {name: transfer_matrix(unitary.astype(complex)) for name, unitary in _UNITARIES.items()}
 
+    def duration_ns(self, op: Operation) -> float:
+        """How long an operation takes."""
+        return duration_ns(op, self.snapshot)
+
+    def single(self, op: Operation) -> Matrix:
+        """A one-qubit operation that is no measurement, 4 x 4."""
+        qubit = op.qubits[0]
+        if op.name == "rz":
+            return rotation_z(op.params[0])
+        if op.name in PULSES:
+            return self.pulse(op.name, qubit)
+        if op.name == "reset":
+            return self.reset(qubit)
+        return self.wait(qubit, self.duration_ns(op))
+
     def pulse(self, name: str, qubit: int) -> Matrix:
         """sx or x, 4 x 4."""
         found = self._pulses.get((name, qubit))
         if found is None:
             noise = self.snapshot.qubits[qubit]
-            keep = 1 - pulse_depolarizing(noise, self.snapshot.single_qubit_ns)
+            keep = 1 - noise.gate_depolarizing
             decay = relaxation(noise, self.snapshot.single_qubit_ns)
             found = decay @ np.diag([1.0, keep, keep, keep]) @ self._ideal[name]
             self._pulses[name, qubit] = found
@@ -87,7 +112,7 @@ class TransferMatrices:
             snapshot = self.snapshot
             edge = snapshot.edges[first, second]
             noises = snapshot.qubits[first], snapshot.qubits[second]
-            keep = np.full(16, 1 - pair_depolarizing(*noises, edge))
+            keep = np.full(16, 1 - edge.depolarizing)
             keep[0] = 1.0
             decay = kron(relaxation(noises[0], edge.duration_ns), relaxation(noises[1], edge.duration_ns))
             found = decay @ (keep[:, None] * self._ideal[name])

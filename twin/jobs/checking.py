@@ -10,7 +10,7 @@ import orjson
 
 from twin.errors import BusyError, Fault, InvalidError
 from twin.jobs.executor import Executor, ExecutorError, TimeLimitError, WorkerLostError
-from twin.jobs.model import CheckTask, Circuit, CircuitFault
+from twin.jobs.model import CheckOutcome, CheckTask, Circuit, CircuitFault, RunTime
 from twin.settings import Limits
 
 MAX_REMEMBERED = 4096
@@ -22,27 +22,46 @@ class CircuitChecker:
     def __init__(self, executor: Executor, limits: Limits) -> None:
         self._executor = executor
         self._limits = limits
-        self._good: OrderedDict[bytes, None] = OrderedDict()
+        self._good: OrderedDict[bytes, RunTime] = OrderedDict()
 
-    async def check(self, device: bytes, circuits: Sequence[Circuit]) -> None:
-        """Raises InvalidError whose faults name circuit, line and column; BusyError when a check was cut off."""
+    async def check(self, device: bytes, circuits: Sequence[Circuit], shots: int) -> None:
+        """Raises InvalidError whose faults name circuit, line and column; BusyError when a check was cut off.
+
+        A job that is estimated to take longer than its time limit is invalid, too.
+        """
         texts = [orjson.dumps(circuit) for circuit in circuits]
         self._check_sizes(texts)
         keys = [hashlib.blake2b(device + text, digest_size=16).digest() for text in texts]
         unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._good}
-        if not unknown:
-            return
-        found = await self._run(CheckTask(device, tuple(unknown.values())))
-        if found:
-            first_index = {key: index for index, key in reversed(list(enumerate(keys)))}
-            indices = [first_index[key] for key in unknown]
-            raise _invalid(found, indices)
-        for key in unknown:
-            self._good[key] = None
+        times = {key: self._good[key] for key in keys if key in self._good}
+        if unknown:
+            outcome = await self._run(CheckTask(device, tuple(unknown.values())))
+            if outcome.faults:
+                first_index = {key: index for index, key in reversed(list(enumerate(keys)))}
+                indices = [first_index[key] for key in unknown]
+                raise _invalid(outcome.faults, indices)
+            new = dict(zip(unknown, outcome.times, strict=True))
+            times |= new
+            self._good |= new
+        self._check_time([times[key] for key in keys], shots)
         while len(self._good) > MAX_REMEMBERED:
             self._good.popitem(last=False)
 
-    async def _run(self, task: CheckTask) -> list[CircuitFault]:
+    def _check_time(self, times: Sequence[RunTime], shots: int) -> None:
+        """Refuse what its time limit would stop."""
+        limit_s, fixed_s = self._limits.job_time_limit_s, sum(each.fixed_s for each in times)
+        shot_s = sum(each.shot_s for each in times)
+        if fixed_s + shots * shot_s <= limit_s:
+            return
+        fitting = int((limit_s - fixed_s) / shot_s) if shot_s > 0 else 0
+        message = (
+            f"{shots} shots are estimated to take {fixed_s + shots * shot_s:.0f} s ({shot_s:.3g} s a shot); "
+            f"a job may take {limit_s:g} s: "
+        )
+        message += f"ask for at most {fitting} shots" if fitting > 0 else "use fewer qubits or gates"
+        raise InvalidError(message, [Fault(("circuits",), message)])
+
+    async def _run(self, task: CheckTask) -> CheckOutcome:
         try:
             return await self._executor.check(task)
         except TimeLimitError as error:

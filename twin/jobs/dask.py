@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from twin.errors import TwinError
 from twin.jobs import worker
 from twin.jobs.executor import ExecutorError, TimeLimitError, WorkerLostError
-from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
+from twin.jobs.model import CheckOutcome, CheckTask, RunOutcome, RunTask
 from twin.settings import Limits
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class DaskExecutor:
     def num_slots(self) -> int:
         return self._num_slots
 
-    async def check(self, task: CheckTask) -> list[CircuitFault]:
+    async def check(self, task: CheckTask) -> CheckOutcome:
         return await self._call(worker.check, task, self._limits.check_time_limit_s, CHECK_PRIORITY)
 
     async def run(self, task: RunTask) -> RunOutcome:

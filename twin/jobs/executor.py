@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from twin.errors import TwinError
-from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
+from twin.jobs.model import CheckOutcome, CheckTask, RunOutcome, RunTask
 
 
 class ExecutorError(TwinError):
@@ -28,8 +28,8 @@ class Executor(Protocol):
         """How many jobs it runs at the same time."""
         ...
 
-    async def check(self, task: CheckTask) -> list[CircuitFault]:
-        """Faults of the first circuits that do not fit, empty when all do."""
+    async def check(self, task: CheckTask) -> CheckOutcome:
+        """Faults of the circuits that do not fit, and how long the others would take."""
         ...
 
     async def run(self, task: RunTask) -> RunOutcome: ...

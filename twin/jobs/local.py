@@ -12,7 +12,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from twin.jobs import worker
 from twin.jobs.executor import TimeLimitError, WorkerLostError
-from twin.jobs.model import CheckTask, CircuitFault, RunOutcome, RunTask
+from twin.jobs.model import CheckOutcome, CheckTask, RunOutcome, RunTask
 from twin.settings import Limits
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class LocalExecutor:
     def num_slots(self) -> int:
         return self._num_workers
 
-    async def check(self, task: CheckTask) -> list[CircuitFault]:
+    async def check(self, task: CheckTask) -> CheckOutcome:
         return await self._checker.call(worker.check, task, self._limits.check_time_limit_s)
 
     async def run_short(self, task: RunTask) -> RunOutcome:

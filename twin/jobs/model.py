@@ -64,6 +64,22 @@ class CircuitFault:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTime:
+    """What a circuit's run is estimated to take: in all, and for each shot."""
+
+    fixed_s: float = 0.0
+    shot_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """Faults of the circuits that do not fit, empty when all do; `times` are those of the others, in their order."""
+
+    faults: tuple[CircuitFault, ...]
+    times: tuple[RunTime, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunTask:
     """One job to run. `device` and `snapshot` are pickled, `circuits` are JSON."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from twin.errors import TwinError
-from twin.jobs.model import CheckTask, Circuit, CircuitFault, RunOutcome, RunTask
+from twin.jobs.model import CheckOutcome, CheckTask, Circuit, CircuitFault, RunOutcome, RunTask, RunTime
 
 if TYPE_CHECKING:
     from twin.device.device import Device
@@ -43,17 +43,18 @@ def start(memory_bytes: int) -> None:
     import twin.engines  # noqa: F401  before the first task: loading it must not count against the task's time limit
 
 
-def check(task: CheckTask) -> list[CircuitFault]:
-    """Parse and transpile each circuit; the faults of those that do not fit."""
-    faults = []
+def check(task: CheckTask) -> CheckOutcome:
+    """Parse and transpile each circuit."""
+    faults, times = [], []
     for index, circuit in enumerate(task.circuits):
         try:
-            _prepared(task.device, circuit)
+            prepared = _prepared(task.device, circuit)
+            times.append(RunTime(prepared.fixed_s, prepared.shot_s))
         except TwinError as error:
             faults.append(CircuitFault(index, str(error)))
         except MemoryError:
             faults.append(CircuitFault(index, "needs more memory than a worker may use"))
-    return faults
+    return CheckOutcome(tuple(faults), tuple(times))
 
 
 def run(task: RunTask) -> RunOutcome:

@@ -37,6 +37,9 @@ def description(spec: SessionSpec, memory: Memory, snapshot: NoiseSnapshot) -> d
     code = memory.code
     return {
         "noise": {"uniform_prob": spec.uniform_prob} if spec.noise else {"source": "device"},
+        "initial_state": spec.prepared,
+        "approximations": list(memory.approximations(snapshot)),
+        "approximation_sizes": memory.approximations(snapshot),
         "layout": memory.layout,
         "num_stabilizers": code.num_stabilizers,
         "num_data_qubits": code.num_data_qubits,

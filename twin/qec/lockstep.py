@@ -87,7 +87,14 @@ class Lockstep:
         shots, seed = self._spec.shots, self._spec.seed
         starts = range(0, shots, BLOCK_SHOTS)
         return [
-            make_block(seed, index, min(BLOCK_SHOTS, shots - start), self._num_qubits, shots == 1)
+            make_block(
+                seed,
+                index,
+                min(BLOCK_SHOTS, shots - start),
+                self._num_qubits,
+                single=shots == 1,
+                classical=self._memory.is_classical,
+            )
             for index, start in enumerate(starts)
         ]
 

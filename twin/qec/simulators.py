@@ -6,11 +6,13 @@ corrections) alone, not on how its shots are fetched.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import stim
 from numpy.typing import NDArray
+
+from twin.engines.clifford_noise import relaxation_mark
 
 Bits = NDArray[np.uint8]
 
@@ -32,8 +34,17 @@ class Block(Protocol):
         """Apply X or Z on qubits where `mask`, shape (shots, len(qubits)), is 1."""
 
 
-def make_block(seed: int, block_index: int, num_shots: int, num_qubits: int, single: bool) -> Block:
-    """A fresh block in |0>. `single`: exactly one shot, on a tableau."""
+def make_block(
+    seed: int, block_index: int, num_shots: int, num_qubits: int, *, single: bool, classical: bool = False
+) -> Block:
+    """A fresh block.
+
+    Args:
+        single: exactly one shot, on a tableau.
+        classical: for circuits with marks of relaxation, see `twin.engines.clifford_noise.ClassicalStart`.
+    """
+    if classical:
+        return _ClassicalBlock(seed, block_index, num_shots, num_qubits)
     if single:
         return _TableauBlock(seed)
     return _FrameBlock(seed, block_index, num_shots, num_qubits)
@@ -130,3 +141,86 @@ class _FrameBlock:
         strings = self._simulator.peek_pauli_flips()
         pairs = [string.to_numpy() for string in strings]
         return np.array([[x for x, _ in pairs], [z for _, z in pairs]])
+
+
+class _ClassicalBlock:
+    """Shots as Pauli frames beside bits that are known but for errors: a frame says which way a qubit relaxes."""
+
+    def __init__(self, seed: int, block_index: int, num_shots: int, num_qubits: int) -> None:
+        self._key = (seed, block_index)
+        self._step = 0
+        self._num_shots = num_shots
+        self._x = np.zeros((num_qubits, num_shots), dtype=np.bool_)
+        self._z = np.zeros((num_qubits, num_shots), dtype=np.bool_)
+
+    def run(self, part: stim.Circuit, flips: NDArray[np.float64]) -> Bits:
+        rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence((*self._key, self._step, 3))))
+        record: list[NDArray[np.bool_]] = []
+        for instruction in part:
+            if isinstance(instruction, stim.CircuitInstruction):
+                self._do(instruction, rng, record)
+        bits = np.concatenate(record).astype(np.uint8) if record else np.zeros((0, self._num_shots), dtype=np.uint8)
+        recorded = _flipped(bits, flips, (*self._key, self._step, 1))
+        self._step += 1
+        return np.ascontiguousarray(recorded.T)
+
+    def apply(self, pauli: str, qubits: NDArray[np.int64], mask: Bits) -> None:
+        frame = self._x if pauli == "X" else self._z
+        frame[qubits] ^= mask.T != 0
+
+    def _do(self, instruction: stim.CircuitInstruction, rng: np.random.Generator, record: list[Any]) -> None:
+        name, args = instruction.name, instruction.gate_args_copy()
+        if name == "TICK":
+            return
+        qubits = np.array([target.value for target in instruction.targets_copy()])
+        if (mark := relaxation_mark(instruction)) is not None:
+            self._relax(qubits, *mark, rng)
+        elif name in ("X_ERROR", "Y_ERROR", "Z_ERROR"):
+            self._strike(qubits, np.where(np.array(["X_ERROR", "Y_ERROR", "Z_ERROR"]) == name, args[0], 0.0), rng)
+        elif name == "PAULI_CHANNEL_1":
+            self._strike(qubits, np.array(args), rng)
+        elif name == "DEPOLARIZE2":
+            self._strike_pairs(qubits.reshape(-1, 2), args[0], rng)
+        elif name in ("M", "MR"):
+            record.append(self._x[qubits])
+            if name == "MR":
+                self._x[qubits] = self._z[qubits] = False
+        elif name == "R":
+            self._x[qubits] = self._z[qubits] = False
+        elif name in ("CX", "CZ"):
+            for first, second in qubits.reshape(-1, 2):
+                if name == "CX":
+                    self._x[second] ^= self._x[first]
+                    self._z[first] ^= self._z[second]
+                else:
+                    self._z[second] ^= self._x[first]
+                    self._z[first] ^= self._x[second]
+        else:
+            self._turn(name, qubits)
+
+    def _relax(self, qubits: Any, prob: float, excited: float, bit: int, rng: np.random.Generator) -> None:
+        """With a probability the qubit is lost to the thermal state: its bit is 1 with the excited population."""
+        shape = (len(qubits), self._num_shots)
+        thermal = rng.random(shape) < excited
+        self._x[qubits] = np.where(rng.random(shape) < prob, thermal ^ bool(bit), self._x[qubits])
+
+    def _strike(self, qubits: Any, probs: NDArray[np.float64], rng: np.random.Generator) -> None:
+        """An X, Y or Z with these probabilities."""
+        limits = np.cumsum(probs)
+        draws = rng.random((len(qubits), self._num_shots))
+        self._x[qubits] ^= draws < limits[1]
+        self._z[qubits] ^= (draws >= limits[0]) & (draws < limits[2])
+
+    def _strike_pairs(self, pairs: Any, prob: float, rng: np.random.Generator) -> None:
+        """One of the 15 Paulis of two qubits, all as likely."""
+        shape = (len(pairs), self._num_shots)
+        paulis = np.where(rng.random(shape) < prob, rng.integers(1, 16, shape), 0)
+        for bit, (frame, side) in enumerate([(self._x, 0), (self._z, 0), (self._x, 1), (self._z, 1)]):
+            frame[pairs[:, side]] ^= (paulis >> bit & 1).astype(np.bool_)
+
+    def _turn(self, name: str, qubits: Any) -> None:
+        tableau = stim.Tableau.from_named_gate(name)
+        x, z = self._x[qubits], self._z[qubits]
+        images = tableau.x_output(0)[0], tableau.z_output(0)[0]  # 1, 2, 3: X, Y, Z
+        self._x[qubits] = (x & (images[0] in (1, 2))) ^ (z & (images[1] in (1, 2)))
+        self._z[qubits] = (x & (images[0] in (2, 3))) ^ (z & (images[1] in (2, 3)))

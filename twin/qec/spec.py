@@ -24,14 +24,27 @@ class UniformNoise(Strict):
     uniform_prob: Annotated[float, Field(ge=0.0, le=0.5, allow_inf_nan=False)]
 
 
+InitialState = Literal["random", "zeros", "ones"]
+
+
 class MemorySpec(Strict):
-    """A memory experiment: code, basis, layout and noise."""
+    """A memory experiment: code, basis, layout, noise and the state that the data qubits are prepared in.
+
+    initial_state: of the data qubits, in the memory's basis: a random bit string a shot, with every outcome read in a
+    random frame (what a Pauli error model describes); or all 0, or all 1. Outcomes are told relative to it.
+    """
 
     code_family: CodeFamily
     code_distance: Annotated[int, Field(ge=2, strict=True)]
     basis: Basis = "Z"
     layout: Literal["native", "virtual"] | None = None
     noise: UniformNoise | None = None
+    initial_state: InitialState | None = None
+
+    @property
+    def prepared(self) -> InitialState:
+        """The initial state: where it was not said, random under a device's noise, which is not symmetric."""
+        return self.initial_state or ("random" if self.noise is None else "zeros")
 
     @property
     def uniform_prob(self) -> float | None:

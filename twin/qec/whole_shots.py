@@ -99,7 +99,14 @@ class WholeShots:
         noisy = self._memory.noisy(self._snapshots[index])
         first_shot = index * BLOCK_SHOTS
         num_shots = min(BLOCK_SHOTS, self._spec.shots - first_shot)
-        block = make_block(self._spec.seed, index, num_shots, max(code.coordinates) + 1, self._spec.shots == 1)
+        block = make_block(
+            self._spec.seed,
+            index,
+            num_shots,
+            max(code.coordinates) + 1,
+            single=self._spec.shots == 1,
+            classical=self._memory.is_classical,
+        )
         syndromes = np.empty((num_shots, self._rounds, code.num_stabilizers), dtype=np.uint8)
         for round_index in range(self._rounds):
             part = noisy.parts.body if round_index else noisy.parts.first

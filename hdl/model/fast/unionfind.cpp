@@ -18,15 +18,17 @@ constexpr int kDetectToStop = 2;    // an edge is full -> growth stops
 
 struct Shape {
   int32_t num_vertices, num_edges, num_classes, start, cycle_budget, commit_vertices, num_twisted;
-  const int32_t *end_u, *end_v, *weight, *boundary_class, *twist, *class_flips, *potential;
+  const int32_t *end_u, *end_v, *weight, *boundary_class, *component;
+  const int64_t *twist, *class_flips, *potential;  // masks of observables; class_flips: num_classes a component
 };
 
 struct Half {  // an edge, seen from one of its ends
-  int32_t edge, other, twist;
+  int32_t edge, other;
+  uint64_t twist;
 };
 
 struct Outcome {
-  uint32_t flips;
+  uint64_t flips;
   uint32_t status;
   int32_t cycles;
 };
@@ -50,6 +52,7 @@ class Decoder {
         shift_(shape.num_vertices),
         phase_(shape.num_vertices),
         flood_phase_(shape.num_vertices),
+        way_(shape.num_vertices),
         full_(shape.num_edges) {
     for (int e = 0; e < shape.num_edges; e++) {
       first_[shape.end_u[e] + 1]++;
@@ -60,8 +63,8 @@ class Decoder {
     std::vector<int> next(first_.begin(), first_.end() - 1);
     for (int e = 0; e < shape.num_edges; e++) {
       const int u = shape.end_u[e], v = shape.end_v[e];
-      halves_[next[u]++] = {e, v, shape.twist[e]};
-      if (v >= 0) halves_[next[v]++] = {e, u, shape.twist[e]};
+      halves_[next[u]++] = {e, v, uint64_t(shape.twist[e])};
+      if (v >= 0) halves_[next[v]++] = {e, u, uint64_t(shape.twist[e])};
     }
   }
 
@@ -77,7 +80,7 @@ class Decoder {
     for (int v : touched_) {
       outcome.flips ^= shift_[v];
       if (defect_[v] && (!windowed || last || released_[v])) {
-        outcome.flips ^= uint32_t(shape_.potential[v]) ^ phase_[v];
+        outcome.flips ^= uint64_t(shape_.potential[v]) ^ phase_[v];
         defects[v] = 0;
       }
     }
@@ -193,6 +196,11 @@ class Decoder {
     return finished;
   }
 
+  // Of several ways of one length to a vertex, the one whose last step has the lowest order counts.
+  static int way_order(int source, int reached) {
+    return source > reached ? 2 * (source - reached) : 2 * (reached - source) + 1;
+  }
+
   // Cluster of the seed, nearest first; returns the hops to its farthest vertex.
   int flood(int seed) {
     coverage.floods++;
@@ -206,12 +214,16 @@ class Decoder {
         for (int j = first_[v]; j < first_[v + 1]; j++) {
           const Half& half = halves_[j];
           if (!full_[half.edge] || half.other < 0) continue;
+          const int way = way_order(v, half.other);
           if (!member_[half.other]) {
             member_[half.other] = 2;
-            flood_phase_[half.other] = 0;
+            way_[half.other] = kNever;
             cluster_.push_back(half.other);
           }
-          if (member_[half.other] == 2) flood_phase_[half.other] |= flood_phase_[v] ^ uint32_t(half.twist);
+          if (member_[half.other] == 2 && way < way_[half.other]) {
+            way_[half.other] = way;
+            flood_phase_[half.other] = flood_phase_[v] ^ half.twist;
+          }
         }
       }
       begin = end;
@@ -248,15 +260,18 @@ class Decoder {
       dirty_[v] = 0;
       if (still) spread_.push_back(v);
     }
-    if (odd && classes && (!windowed_ || released)) shift_[seed] = shape_.class_flips[__builtin_ctz(classes)];
+    if (odd && classes && (!windowed_ || released)) shift_[seed] = classes_at(seed)[__builtin_ctz(classes)];
   }
+
+  const int64_t* classes_at(int v) const { return shape_.class_flips + shape_.component[v] * shape_.num_classes; }
 
   // Boundary classes are told apart as seen from the cluster's first vertex.
   int class_at(int edge, int v) const {
     const int own = shape_.boundary_class[edge];
     if (!flood_phase_[v]) return own;
-    const int32_t mask = shape_.class_flips[own] ^ int32_t(flood_phase_[v]);
-    return int(std::find(shape_.class_flips, shape_.class_flips + shape_.num_classes, mask) - shape_.class_flips);
+    const int64_t* classes = classes_at(v);
+    const int64_t mask = classes[own] ^ int64_t(flood_phase_[v]);
+    return int(std::find(classes, classes + shape_.num_classes, mask) - classes);
   }
 
   void rebuild_active() {
@@ -274,7 +289,8 @@ class Decoder {
   std::vector<Half> halves_;
   std::vector<int> growth_;
   std::vector<uint8_t> active_, defect_, member_, dirty_, released_, known_;
-  std::vector<uint32_t> shift_, phase_, flood_phase_;
+  std::vector<uint64_t> shift_, phase_, flood_phase_;
+  std::vector<int> way_;
   std::vector<uint8_t> full_;
   std::vector<int> active_list_, touched_, full_list_, filling_, dirty_list_, cluster_, spread_;
   bool windowed_ = false, last_ = true;
@@ -287,7 +303,7 @@ class Decoder {
 extern "C" {
 
 // Whole shots: defects (shots, vertices) -> flips, status, cycles (shots).
-void unionfind_decode(const Shape* shape, int64_t num_shots, const uint8_t* defects, uint32_t* flips,
+void unionfind_decode(const Shape* shape, int64_t num_shots, const uint8_t* defects, uint64_t* flips,
                       uint32_t* status, int32_t* cycles, Coverage* coverage) {
   Decoder decoder(*shape);
   std::vector<uint8_t> shot(shape->num_vertices);
@@ -304,14 +320,15 @@ void unionfind_decode(const Shape* shape, int64_t num_shots, const uint8_t* defe
 // Windows: layers (shots, layers, vertices per layer) -> per shot and window the flips so far, status so far and
 // cycles; `windows` slots a shot, the last one used is the shot's end.
 void unionfind_stream(const Shape* shape, int64_t num_shots, int64_t num_layers, int window, int commit,
-                      const uint8_t* layers, int64_t windows, uint32_t* flips, uint32_t* status, int32_t* cycles,
+                      const uint8_t* layers, int64_t windows, uint64_t* flips, uint32_t* status, int32_t* cycles,
                       Coverage* coverage) {
   Decoder decoder(*shape);
   const int width = shape->num_vertices / window;
   std::vector<uint8_t> held(shape->num_vertices);
   for (int64_t s = 0; s < num_shots; s++) {
     std::fill(held.begin(), held.end(), 0);
-    uint32_t frame = 0, flags = 0;
+    uint64_t frame = 0;
+    uint32_t flags = 0;
     int wanted = window;
     int64_t slot = s * windows;
     for (int64_t t = 0; t < num_layers; t++) {
@@ -333,7 +350,7 @@ void unionfind_stream(const Shape* shape, int64_t num_shots, int64_t num_layers,
 }
 
 // One window: defects (vertices) in, those that it leaves to the next one out.
-void unionfind_window(const Shape* shape, int last, uint8_t* defects, uint32_t* flips, uint32_t* status) {
+void unionfind_window(const Shape* shape, int last, uint8_t* defects, uint64_t* flips, uint32_t* status) {
   Decoder decoder(*shape);
   const Outcome outcome = decoder.decode(defects, true, last);
   *flips = outcome.flips;

@@ -57,7 +57,8 @@ def test_overrides_show_at_once_and_take_precedence(client: TwinClient) -> None:
     assert now["qubits"][3]["readout_error"] == pytest.approx(0.05)
     assert now["qubits"][3]["overridden"] == ["t1_us", "readout_error"]
     assert now["qubits"][0]["t1_us"] == pytest.approx(0.85 * T1_US[0])
-    assert now["qubits"][0]["readout_error"] == pytest.approx(2 * (0.0064 + 0.0356) / 2)
+    assert now["qubits"][0]["prob_meas1_prep0"] == pytest.approx(2 * 0.0064)
+    assert 2 * 0.0356 < now["qubits"][0]["prob_meas0_prep1"] < 2.2 * 0.0356  # T1 is shorter
     client.command(BACKEND, "set_qubit_noise", {"qubit": 3, "t1_us": -1})
     assert client.telemetry_qubits(BACKEND)["qubits"][3]["t1_us"] == pytest.approx(0.85 * T1_US[3])
     client.command(BACKEND, "reset")

@@ -11,7 +11,7 @@ import pytest
 from twin.device.catalog import DeviceCatalog
 from twin.device.controller import ControllerState
 from twin.device.device import Device, DriftSettings
-from twin.device.drift import drift_at, reported_drift
+from twin.device.drift import _process, drift_at, reported_drift
 from twin.device.snapshot import compose
 
 SETTINGS = DriftSettings(enabled=True, seed=7, correlation_time_s=600.0, step_s=60.0, sigma_t1=0.2)
@@ -53,12 +53,47 @@ def _t1(device: Device, time_s: float) -> tuple[float, ...]:
     return drift.t1
 
 
+@pytest.mark.parametrize(
+    ("step_s", "correlation_time_s"),
+    [(60.0, 3600.0), (1.0, 3600.0), (1.0, 1800.0), (1e-3, 1e6), (600.0, 100.0), (7.0, 7.0), (1e4, 1.0)],
+)
+def test_process_is_correlated_as_its_settings_say(step_s: float, correlation_time_s: float) -> None:
+    """exp(-lag / correlation time) at any lag, of 40,000 independent processes; within 5 standard errors."""
+    count = 40_000
+    settings = DriftSettings(enabled=True, seed=3, correlation_time_s=correlation_time_s, step_s=step_s)
+    start = round(1.8e9 / step_s)
+    first = _process(settings, start, count)
+    assert abs(first.var() - 1) < 5 * math.sqrt(2 / count)
+    for lag_s in (step_s, correlation_time_s / 10, correlation_time_s, 2 * correlation_time_s, 5 * correlation_time_s):
+        steps = max(1, round(lag_s / step_s))
+        expected = math.exp(-steps * step_s / correlation_time_s)
+        found = float((first * _process(settings, start + steps, count)).mean())
+        assert abs(found - expected) < 5 * math.sqrt((1 + expected**2) / count)
+
+
+def test_t1_and_pure_dephasing_wander_and_t2_follows(catalog: DeviceCatalog, jakarta: Device) -> None:
+    """No T2 above 2 T1, however far they wander; and 1 / T2 - 1 / (2 T1) is the file's times a factor of its own."""
+    wild = replace(jakarta, drift=replace(SETTINGS, sigma_t1=1.0, sigma_t2=1.0))
+    ratios, dephasing = [], []
+    for time_s in 1e9 + 6000.0 * np.arange(200):
+        drift = drift_at(wild, time_s)
+        snapshot = compose(wild, catalog.scenarios, ControllerState(), drift)
+        ratios += [qubit.t2_us / qubit.t1_us for qubit in snapshot.qubits]
+        qubit, file = snapshot.qubits[2], wild.qubits[2]
+        before, after = (1 / each.t2_us - 1 / (2 * each.t1_us) for each in (file, qubit))
+        assert drift is not None
+        dephasing.append(after / before * drift.t_phi[2])
+    assert max(ratios) < 2
+    assert dephasing == pytest.approx([1.0] * 200)
+
+
 def test_compose_applies_drift_and_telemetry_sees_it(catalog: DeviceCatalog, drifting: Device) -> None:
     drift = drift_at(drifting, 1e9)
     assert drift is not None
     snapshot = compose(drifting, catalog.scenarios, ControllerState(), drift)
     assert snapshot.qubits[2].t1_us == pytest.approx(drifting.qubits[2].t1_us * drift.t1[2])
-    assert snapshot.edges[1, 0].error == pytest.approx(drifting.edges[1, 0].error * drift.pair_gate[0, 1])
+    expected = drifting.edges[1, 0].error * drift.pair_gate[0, 1]
+    assert snapshot.edges[1, 0].calibrated_error == pytest.approx(expected)
     assert snapshot.qubits[2].drift_multiplier != 1.0
 
 

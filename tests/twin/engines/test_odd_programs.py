@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from qiskit import qasm2
@@ -14,6 +15,7 @@ from twin.device.commands import apply_command
 from twin.device.controller import ControllerState
 from twin.device.snapshot import NoiseSnapshot, compose
 from twin.engines import execute, prepare
+from twin.engines.preparation import Engine
 
 SHOTS = 20_000
 HEADER = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -31,6 +33,8 @@ CLIFFORD = {
     " bar q[0],q[1]; measure q->c;",
     "measured twice": "qreg q[1]; creg c[3]; h q[0]; measure q[0]->c[0]; measure q[0]->c[1]; h q[0];"
     " measure q[0]->c[2];",
+    "one bit, three times": "qreg q[4]; creg c[2]; x q[3]; cx q[0],q[2]; measure q[2]->c[0]; measure q[3]->c[1];"
+    " measure q[3]->c[0]; measure q[0]->c[0];",
     "bits never written": "qreg q[1]; creg a[1]; creg b[2]; x q[0]; measure q[0]->b[1];",
     "names": "qreg q_1A[1]; creg measureMe[1]; gate include_x a {x a;} include_x q_1A[0]; measure q_1A->measureMe;",
 }
@@ -90,7 +94,16 @@ def test_populations_are_the_same_from_the_stabilizer_engine(name: str, catalog:
     _check(HEADER + CLIFFORD[name] + wide, catalog, "surface17_like", "stabilizer")
 
 
-def _check(source: str, catalog: DeviceCatalog, backend_id: str, engine: str) -> None:
+@pytest.mark.parametrize("engine", ["density_matrix", "stabilizer"])
+def test_a_value_that_a_register_cannot_have_is_never_met(engine: Engine, catalog: DeviceCatalog) -> None:
+    """`if(c==7)` on two bits that are 3: a register is an integer (arXiv 1707.03429). Aer compares low bits alone."""
+    source = "qreg q[3]; creg c[2]; creg d[1]; x q[0]; x q[1]; measure q[0]->c[0]; measure q[1]->c[1];"
+    source += " if(c==7) x q[2]; measure q[2]->d[0];"
+    prepared = replace(prepare(HEADER + source, catalog.devices["ibm_jakarta_like"]), engine=engine)
+    assert execute(prepared, _noiseless(catalog, "ibm_jakarta_like"), 100, seed=1).counts == {"0 11": 100}
+
+
+def _check(source: str, catalog: DeviceCatalog, backend_id: str, engine: Engine) -> None:
     """Two samples of one distribution over k keys: the expected total variation is below sqrt(k / (pi shots)).
 
     By McDiarmid's inequality it is over its expectation by more than 0.021 with a probability below 2e-4.
@@ -98,8 +111,8 @@ def _check(source: str, catalog: DeviceCatalog, backend_id: str, engine: str) ->
     aer = AerSimulator()
     circuit = qiskit_transpile(qasm2.loads(source), aer, optimization_level=0)
     theirs = aer.run(circuit, shots=SHOTS, seed_simulator=3).result().get_counts()
-    result = execute(prepare(source, catalog.devices[backend_id]), _noiseless(catalog, backend_id), SHOTS, seed=5)
-    assert result.engine == engine
+    prepared = replace(prepare(source, catalog.devices[backend_id]), engine=engine)
+    result = execute(prepared, _noiseless(catalog, backend_id), SHOTS, seed=5)
     keys = set(theirs) | set(result.counts)
     variation = sum(abs(theirs.get(key, 0) - result.counts.get(key, 0)) for key in keys) / (2 * SHOTS)
     assert variation < math.sqrt(len(keys) / (math.pi * SHOTS)) + 0.021

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,9 @@ from twin.device.controller import ControllerState
 from twin.device.device import Device
 from twin.device.snapshot import NoiseSnapshot, compose
 from twin.engines import PreparedCircuit, execute, prepare
-from twin.engines.clifford_program import TWIRLED, run_clifford
+from twin.engines.clifford_program import SHORTENED, TWIRLED, run_clifford
 from twin.engines.native import direct, shortest_routes, to_native
-from twin.engines.program import schedule
+from twin.engines.program import Operation, schedule
 
 HEADER = 'OPENQASM 2.0; include "qelib1.inc"; '
 CIRCUITS = {
@@ -56,25 +57,39 @@ def test_mixture_of_resets_is_the_exact_channel(name: str, jakarta: Device, snap
     assert _distance(exact.counts, sampled.counts, (1_000_000, 20_000)) < 0.015
 
 
-def test_twirl_is_named_where_t2_exceeds_t1(catalog: DeviceCatalog, jakarta: Device) -> None:
+def test_cut_coherence_is_named_where_t2_exceeds_t1(catalog: DeviceCatalog, jakarta: Device) -> None:
     state = apply_command(
         ControllerState(), jakarta, catalog.scenarios, "set_qubit_noise", {"qubit": 0, "t1_us": 30.0, "t2_us": 40.0}
     )
     snapshot = compose(jakarta, catalog.scenarios, state)
     prepared = prepare(HEADER + CIRCUITS["waits"], jakarta)
     assert prepared.program is not None
-    timing = schedule(prepared.program.operations, snapshot)
-    bits, approximations = run_clifford(prepared.program, timing, snapshot, 1000, seed=1)
-    assert approximations == (TWIRLED,)
+    program = replace(prepared.program, operations=(*prepared.program.operations[:-3], *_hadamards(3)))
+    timing = schedule(program.operations, snapshot)
+    bits, approximations = run_clifford(program, timing, snapshot, 1000, seed=1)
+    assert list(approximations) == [SHORTENED]
+    assert 0 < approximations[SHORTENED] < 0.1
     assert bits.shape == (1000, 3)
+
+
+def _hadamards(num_qubits: int) -> list[Operation]:
+    """sx between quarter turns on each qubit, then its measurement."""
+    turn, tail = (math.pi / 2,), []
+    for qubit in range(num_qubits):
+        tail += [Operation(name, (qubit,), turn if name == "rz" else ()) for name in ("rz", "sx", "rz")]
+        tail.append(Operation("measure", (qubit,), clbits=(qubit,)))
+    return tail
 
 
 def test_many_shots_fall_back_to_the_twirl(
     jakarta: Device, snapshot: NoiseSnapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("twin.engines.clifford_program.MAX_SINGLE_SHOT_STEPS", 100)
-    prepared = replace(prepare(HEADER + CIRCUITS["waits"], jakarta), engine="stabilizer")
-    assert execute(prepared, snapshot, 2000, seed=1).approximations == (TWIRLED,)
+    prepared = replace(prepare(HEADER + CIRCUITS["reset"], jakarta), engine="stabilizer")
+    result = execute(prepared, snapshot, 2000, seed=1)
+    assert result.approximations == (TWIRLED,)
+    assert result.to_dict()["approximation_sizes"] == result.approximation_sizes
+    assert 0 < result.approximation_sizes[TWIRLED] < 1
 
 
 def test_stim_circuit_returns_detection_events_and_observables(catalog: DeviceCatalog, jakarta: Device) -> None:

@@ -93,11 +93,11 @@ async def test_a_task_over_its_time_is_stopped() -> None:
 
 async def test_a_check_does_not_wait_for_a_job(executor: LocalExecutor) -> None:
     task = task_of(BELL)
-    assert await executor.check(CheckTask(task.device, task.circuits)) == []
+    assert (await executor.check(CheckTask(task.device, task.circuits))).faults == ()
     running = asyncio.create_task(executor.run(task_of(SLOW, 3000)))
     await asyncio.sleep(0.2)
-    faults = await asyncio.wait_for(executor.check(CheckTask(task.device, (orjson.dumps("nonsense"),))), 10)
-    assert len(faults) == 1
+    outcome = await asyncio.wait_for(executor.check(CheckTask(task.device, (orjson.dumps("nonsense"),))), 10)
+    assert len(outcome.faults) == 1
     assert not running.done()
     running.cancel()
 
