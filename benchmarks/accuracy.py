@@ -20,21 +20,26 @@ from tests.twin.engines.cases import Case, exact_probs, tallied, with_engine
 from tests.twin.qec.detection_rates import exact_rates, model_rates, session_of, session_rates
 from twin.device.catalog import DeviceCatalog
 from twin.device.controller import ControllerState
-from twin.device.snapshot import compose
+from twin.device.device import Device
+from twin.device.snapshot import NoiseSnapshot, compose
 from twin.engines import execute, prepare
 from twin.engines.clifford_program import MAX_SINGLE_SHOT_STEPS
 from twin.engines.preparation import Engine
+from twin.qec.session import LiveSession
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 CIRCUITS = 20
 SAMPLED: Mapping[Engine, int] = {"stabilizer": 20_000, "aer_statevector": 2_000, "aer_matrix_product_state": 2_000}
 """Engines that sample, and the shots for each circuit."""
-MEMORY_SHOTS = 500_000
+MEMORY_SHOTS, ROUNDS = 500_000, 3
+LARGEST_EXACT = 7
+"""Qubits of a memory that the exact engine can do."""
 EXPECTED_AT_LEAST = 5
 """Outcomes that are expected more rarely go together in chi-squared."""
 MEMORIES = (
     ("repetition29_like", "repetition", 3),
     ("ibm_jakarta_like", "repetition", 3),
+    ("surface17_like", "surface", 2),
     ("surface17_like", "surface", 3),
     ("willow_like", "surface", 3),
 )
@@ -113,22 +118,22 @@ def ghz_lines(catalog: DeviceCatalog) -> list[str]:
 def memory_lines(catalog: DeviceCatalog) -> list[str]:
     """Sessions against the error model that they serve; where the exact engine can, against it, too."""
     lines = []
-    for name, family, rounds in MEMORIES:
+    for name, family, distance in MEMORIES:
         device = catalog.devices[name]
         snapshot = compose(device, catalog.scenarios, ControllerState())
         for state in ("random", "zeros", "ones"):
-            body = {"code_family": family, "initial_state": state}
-            session = session_of(device, snapshot, MEMORY_SHOTS, rounds, **body)
+            body = {"code_family": family, "code_distance": distance, "initial_state": state}
+            session = session_of(device, snapshot, MEMORY_SHOTS, ROUNDS, **body)
             found, served = session_rates(session), model_rates(session.detector_error_model(snapshot))
             z = float(np.abs((found - served) / np.sqrt(served * (1 - served) / MEMORY_SHOTS)).max())
             sizes = session.info()["approximation_sizes"]
             exact = "-"
-            if family == "repetition":
-                truth = _exact(name, catalog, state, rounds)
+            if len(session.memory.placement.qubits) <= LARGEST_EXACT:
+                truth = _exact(session, device, snapshot)
                 exact = f"{float(np.abs(found - truth).max()):.4f}"
             lines.append(
                 _row(
-                    f"`{name}`, {family}",
+                    f"`{name}`, {family} d={distance}",
                     f"`{state}`",
                     f"{found.mean():.4f}",
                     f"{served.mean():.4f}",
@@ -140,12 +145,9 @@ def memory_lines(catalog: DeviceCatalog) -> list[str]:
     return lines
 
 
-def _exact(name: str, catalog: DeviceCatalog, state: str, rounds: int) -> Probs:
-    """Detection rates of the exact engine, averaged over the bit strings that a state stands for."""
-    device = catalog.devices[name]
-    snapshot = compose(device, catalog.scenarios, ControllerState())
-    session = session_of(device, snapshot, 1, rounds, code_family="repetition", initial_state=state)
-    data = session.memory.code.num_data_qubits
+def _exact(session: LiveSession, device: Device, snapshot: NoiseSnapshot) -> Probs:
+    """Detection rates of the exact engine, averaged over the bit strings that the initial state stands for."""
+    data, state = session.memory.code.num_data_qubits, session.spec.prepared
     strings = list(product((0, 1), repeat=data)) if state == "random" else [(int(state == "ones"),) * data]
     shots = MEMORY_SHOTS // len(strings)
     rates = [exact_rates(session, device, snapshot, shots, np.flatnonzero(string).tolist()) for string in strings]

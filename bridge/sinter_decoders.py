@@ -24,6 +24,7 @@ from bridge.sweep.sampling import unpacked_events
 from hdl.compile.decoder import CORES
 from hdl.compile.graph import decoding_graph
 from hdl.compile.layout import events_layout
+from hdl.compile.parity import ImpossibleShots
 from hdl.errors import HdlError, NothingToDecodeError
 from hdl.registers.map import CONTROL_ENABLE, CONTROL_INPUT_MODE, Address
 from qds1 import Status, encode_event_shots, split_frames
@@ -72,7 +73,7 @@ class QtwinDecoder(sinter.Decoder):  # type: ignore[misc]  # sinter has no types
             layout = events_layout(dem)
             problem = DecodingProblem(dem, layout, decoding_graph(dem, layout), {})
         except NothingToDecodeError:
-            return NoFlips(dem)
+            return NoFlips(dem, f"{NAME_PREFIX}{self._decoder}")
         except HdlError as error:
             raise LinkOpenError(f"{NAME_PREFIX}{self._decoder}: {error}") from error
         if self._decoder.partition(":")[0] == "union-find":
@@ -81,15 +82,27 @@ class QtwinDecoder(sinter.Decoder):  # type: ignore[misc]  # sinter has no types
         return CompiledQtwinDecoder(problem, self._decoder, self._link)
 
 
+def warn_of_impossible(name: str, impossible: int, num_shots: int) -> None:
+    """A UserWarning where there are such shots."""
+    if impossible:
+        warnings.warn(
+            f"{name}: {impossible} of {num_shots} shots cannot come from this error model, so their answers mean "
+            "nothing; are the events of another circuit, or in another order of detectors?",
+            stacklevel=3,
+        )
+
+
 class NoFlips(sinter.CompiledDecoder):  # type: ignore[misc]
     """Of a model in which no error that sets off a detector flips an observable: nothing is ever flipped."""
 
-    def __init__(self, error_model: stim.DetectorErrorModel) -> None:
+    def __init__(self, error_model: stim.DetectorErrorModel, name: str) -> None:
         self._num_detectors, self._num_observables = error_model.num_detectors, error_model.num_observables
+        self._impossible_shots, self._name = ImpossibleShots(error_model), name
 
     def decode_shots_bit_packed(self, *, bit_packed_detection_event_data: Bits) -> Bits:
-        """See `sinter.CompiledDecoder.decode_shots_bit_packed`."""
-        unpacked_events(self._num_detectors, bit_packed_detection_event_data)
+        """See `sinter.CompiledDecoder.decode_shots_bit_packed`; warns of shots that the model cannot produce."""
+        events = unpacked_events(self._num_detectors, bit_packed_detection_event_data)
+        warn_of_impossible(self._name, int(self._impossible_shots.find(events).sum()), len(events))
         return np.zeros((len(bit_packed_detection_event_data), -(-self._num_observables // 8)), dtype=np.uint8)
 
 
@@ -138,13 +151,8 @@ class CompiledQtwinDecoder(sinter.CompiledDecoder):  # type: ignore[misc]
         self.num_shots += len(events)
         self.num_impossible += impossible
         self.num_unfinished += unfinished
-        if impossible:
-            warnings.warn(
-                f"{self._name}: {impossible} of {len(events)} shots cannot come from this error model, so their "
-                "answers mean nothing; are the events of another circuit, or in another order of detectors?",
-                stacklevel=3,
-            )
-        elif unfinished:
+        warn_of_impossible(self._name, impossible, len(events))
+        if unfinished and not impossible:
             warnings.warn(
                 f"{self._name}: {unfinished} of {len(events)} shots were not finished within the decoder's cycle "
                 "budget and are answered as they were; give it a larger one",

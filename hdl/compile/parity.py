@@ -14,6 +14,9 @@ from hdl.compile.mechanisms import Mechanism, connected, mechanisms
 MAX_ELIMINATED = 64
 """Connected detectors up to which the errors are eliminated exactly; in larger groups parity alone is looked at."""
 
+EVENTS_AT_ONCE = 4_000_000
+"""Events that are looked at together; each takes some nine bytes meanwhile."""
+
 
 class ImpossibleShots:
     """Finds shots that no combination of the model's errors explains.
@@ -53,6 +56,11 @@ class ImpossibleShots:
             ShapeError: the events are of another number of detectors.
         """
         check_width(events, self._num_detectors)
+        step = max(1, EVENTS_AT_ONCE // max(1, self._num_detectors))
+        parts = [self._find(events[start : start + step]) for start in range(0, len(events), step)]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+
+    def _find(self, events: NDArray[np.uint8]) -> NDArray[np.bool_]:
         unexplained = events ^ self._always
         found: NDArray[np.bool_] = unexplained[:, self._alone].any(axis=1)
         if self._parities.nnz:

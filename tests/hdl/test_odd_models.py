@@ -419,6 +419,15 @@ def test_shots_that_no_set_of_whole_errors_explains_are_found(text: str) -> None
     assert found.tolist() == [tuple(shot) not in possible for shot in shots.tolist()]
 
 
+def test_many_shots_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = ImpossibleShots(stim.DetectorErrorModel("error(0.1) D0 D1 L0\nerror(0.1) D1 D2"))
+    shots = np.random.default_rng(1).integers(2, size=(1000, 3)).astype(np.uint8)
+    whole = finder.find(shots)
+    monkeypatch.setattr("hdl.compile.parity.EVENTS_AT_ONCE", 100)
+    assert whole.tolist() == (shots.sum(axis=1) % 2 == 1).tolist() == finder.find(shots).tolist()
+    assert finder.find(shots[:0]).shape == (0,)
+
+
 def test_large_groups_are_looked_at_by_their_parity_in_little_memory() -> None:
     ring = "\n".join(f"error(0.1) D{k} D{(k + 1) % 200}{' L0' if k == 0 else ''}" for k in range(200))
     pairs = "\n".join(f"error(0.1) D{k} D{k + 1}" for k in range(200, 40_200, 2))

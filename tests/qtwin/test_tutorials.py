@@ -127,7 +127,7 @@ def test_cocotb_tests_of_a_new_decoder_pass_and_can_fail(new_decoder_folder: Pat
     simulator = installed_simulators()[-1]
     run_in_simulator(new_decoder_folder, "simulated", simulator, tmp_path)
     source = new_decoder_folder / "decode.sv"
-    source.write_text(source.read_text().replace("assign flips_o = ", "assign flips_o = ~"))
+    source.write_text(re.sub(r"assign flips_o = (.*);", r"assign flips_o = ~(\1);", source.read_text()))
     with pytest.raises(SimulationError, match="simulated"):
         run_in_simulator(new_decoder_folder, "simulated", simulator, tmp_path)
 

@@ -63,7 +63,7 @@ class SessionInfo(SessionStatus):
     initial_state: Literal["random", "zeros", "ones"]
     approximations: list[str] = Field(description="what is not as on the device")
     approximation_sizes: dict[str, float] = Field(
-        description="by how much at most each of them changes a probability of one outcome of a round"
+        description="by how much at most each of them moves the probability of one outcome with each round"
     )
     layout: Literal["native", "virtual"]
     num_stabilizers: int

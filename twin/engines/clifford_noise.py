@@ -294,12 +294,16 @@ class _Writer:
 
 @lru_cache(maxsize=4096)
 def _is_analysed(probs: tuple[float, float, float]) -> bool:
-    """Whether Stim's error analysis finds the independent errors of a channel by itself; it gives up near 1/2."""
+    """Whether Stim's error analysis finds the independent errors of a channel by itself, also after it was text.
+
+    It gives up near 1/2, and where T2 is 2 T1 the six digits of a text can be of a channel that has none.
+    """
     circuit = stim.Circuit()
     circuit.append("PAULI_CHANNEL_1", [0], list(probs))
     circuit += stim.Circuit("M 0\nDETECTOR rec[-1]")
     try:
         circuit.detector_error_model()
+        stim.Circuit(str(circuit)).detector_error_model()
     except ValueError:
         return False
     return True

@@ -254,7 +254,7 @@ class _Builder:
             self.steps[-1].lines.append(self._twirl(qubit, wait_ns))
             return
         self._sizes[SHORTENED] += shortened_size
-        self.add("Z_ERROR", [qubit], max(0.0, (1 - keep_xy / keep_z) / 2))
+        self.add("Z_ERROR", [qubit], max(0.0, (1 - keep_xy / keep_z) / 2) if keep_z > 0 else 0.0)
         step = self.steps[-1]
         step.reset = (qubit, 1 - keep_z, noise.excited_population)
         self.steps.append(_Step(condition=step.condition, fires=step.fires))

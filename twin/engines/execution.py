@@ -65,7 +65,8 @@ class CircuitResult:
     `counts` and `memory` follow Qiskit: classical bit 0 rightmost, registers separated by a space. For stim circuits
     the classical bits are the measurement record, for memory experiments the final readout of the data qubits.
     `approximation_sizes` says of each name in `approximations` how far at most it moves the distribution of what is
-    recorded, in total variation distance; for memory experiments a probability of one outcome of a round.
+    recorded, in total variation distance; for memory experiments by how much each
+    round can move the probability of one outcome.
     """
 
     shots: int

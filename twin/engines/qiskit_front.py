@@ -26,6 +26,7 @@ from twin.engines.source import check_source
 from twin.qiskit_target import make_target
 
 _SEED = 20240527
+_END = "the end of a qubit"
 MAX_DELAY_NS = 1e15
 """Eleven days; times are sums of delays, and stay finite."""
 _POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
@@ -186,10 +187,11 @@ def _with_ends(circuit: QuantumCircuit) -> QuantumCircuit:
     writes = Counter(bit for item in circuit.data if item.operation.name == "measure" for bit in item.clbits)
     if max(writes.values(), default=0) < 2:
         return circuit
-    ended = circuit.copy()
+    ended, end = circuit.copy(), Delay(0, "ns")
+    end.label = _END
     for item in circuit.data:
         if item.operation.name == "measure" and writes[item.clbits[0]] > 1:
-            ended.delay(0, item.qubits[0], unit="ns")
+            ended.append(end, item.qubits)
     return ended
 
 
@@ -227,12 +229,14 @@ def _operations(native: QuantumCircuit, dt_ns: float) -> tuple[Operation, ...]:
     index = {bit: i for i, bit in enumerate(native.qubits)}
     bits = {bit: i for i, bit in enumerate(native.clbits)}
     for item in native.data:
+        if item.operation.label == _END:
+            continue
         qubits = tuple(index[qubit] for qubit in item.qubits)
         if item.operation.name == "if_else":
             operations += _conditional(item, qubits, bits, dt_ns)
         else:
             operations.append(_operation(item.operation, qubits, tuple(bits[bit] for bit in item.clbits), None, dt_ns))
-    return tuple(op for op in operations if op.name != "delay" or op.params[0] > 0)
+    return tuple(operations)
 
 
 def _conditional(item: Any, qubits: tuple[int, ...], bits: dict[Any, int], dt_ns: float) -> list[Operation]:

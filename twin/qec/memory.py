@@ -84,7 +84,7 @@ class Memory:
         return self.circuit(snapshot, rounds).detector_error_model(decompose_errors=True)
 
     def approximations(self, snapshot: NoiseSnapshot) -> dict[str, float]:
-        """What is not as on the device, and by how much at most a probability of one outcome of a round differs.
+        """What is not as on the device, and by how much at most each round moves the probability of one outcome.
 
         With g the probability that a qubit relaxes in a round, and d half the difference of its assignment errors, a
         twirl makes g / 2 of g and of 0. That is the mean of random bits, too, but in the first round only: bits that

@@ -110,6 +110,14 @@ def test_models_with_nothing_to_decode_are_counted_as_sinter_counts_them(text: s
     np.testing.assert_array_equal(*flips)
 
 
+def test_impossible_shots_are_told_where_there_is_nothing_to_decode() -> None:
+    decoder = QtwinDecoder("table", "software").compile_decoder_for_dem(
+        dem=stim.DetectorErrorModel("error(0.1) D1\nlogical_observable L0")
+    )
+    with pytest.warns(UserWarning, match="1 of 3 shots cannot come from this error model"):
+        decoder.decode_shots_bit_packed(bit_packed_detection_event_data=np.array([[0], [1], [2]], dtype=np.uint8))
+
+
 def compiled(text: str, decoder: str = "union-find") -> CompiledQtwinDecoder:
     found = QtwinDecoder(decoder, "software").compile_decoder_for_dem(dem=stim.DetectorErrorModel(text))
     assert isinstance(found, CompiledQtwinDecoder)

@@ -198,6 +198,16 @@ def test_what_a_bad_reset_leaves_relaxes(t2_us: float, repetition29: Device, cat
         assert result.approximations == ()
 
 
+def test_a_wait_of_a_thousand_t1_is_a_reset(repetition29: Device, catalog: DeviceCatalog) -> None:
+    """exp(-t / T1) is 0 as a number; with T2 above T1 and the coherence read, too."""
+    snapshot = _only_relaxation(compose(repetition29, catalog.scenarios, ControllerState()))
+    source = HEADER + "qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; delay(4000000000) q[0]; h q[0]; measure q -> c;"
+    for engine in ("density_matrix", "stabilizer"):
+        counts = execute(with_engine(prepare(source, repetition29), engine), snapshot, 4000, seed=3).counts
+        for key in ("00", "01"):  # qubit 1 has long relaxed, too; an H on |0>
+            assert abs(counts[key] - 2000) < 5 * math.sqrt(4000 / 4), engine
+
+
 def test_coherence_that_is_read_counts(repetition29: Device, catalog: DeviceCatalog) -> None:
     """With an H before the readout the waiting GHZ state is read in X: each way says that it is off."""
     snapshot = compose(repetition29, catalog.scenarios, ControllerState())

@@ -31,7 +31,7 @@ def session_of(device: Device, snapshot: NoiseSnapshot, shots: int, rounds: int,
 
 def session_rates(session: LiveSession) -> Rates:
     """Rate of each detector over all shots of a session."""
-    return _event_rates(session, _outcomes_of(session))
+    return _event_rates(session, outcomes_of(session))
 
 
 def model_rates(model: stim.DetectorErrorModel) -> Rates:
@@ -72,7 +72,7 @@ def _without_errors(memory: Memory, rounds: int, flipped: Collection[int]) -> ND
     return np.concatenate([*[parities] * rounds, data])
 
 
-def _outcomes_of(session: LiveSession) -> NDArray[np.bool_]:
+def outcomes_of(session: LiveSession) -> NDArray[np.bool_]:
     """All outcomes as a record of the memory's circuit: stabilizers round by round, then data qubits."""
     code, shots, rounds = session.memory.code, session.spec.shots, session.spec.rounds or 0
     words = session.next_shots(shots).reshape(shots, -1)

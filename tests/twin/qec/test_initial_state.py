@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stim
 
-from tests.twin.qec.detection_rates import exact_rates, model_rates, session_of, session_rates
+from tests.twin.qec.detection_rates import exact_rates, model_rates, outcomes_of, session_of, session_rates
 from twin.device.catalog import DeviceCatalog
 from twin.device.commands import apply_command, set_cryo
 from twin.device.controller import ControllerState
@@ -128,6 +129,31 @@ def test_final_measurements_wait_at_every_barrier(catalog: DeviceCatalog) -> Non
     qubit = snapshot.qubits[0]
     expected = (1 - qubit.prob_meas0_prep1) * math.exp(-180_000 * device.dt_ns * 1e-3 / qubit.t1_us)
     assert result.counts["1"] / shots == pytest.approx(expected, abs=0.012)
+
+
+@pytest.mark.parametrize("t1_multiplier", [0.3, 0.1, 0.02])
+@pytest.mark.parametrize("device_name", SHIPPED)
+def test_served_circuit_can_be_analysed_as_text(catalog: DeviceCatalog, device_name: str, t1_multiplier: float) -> None:
+    """A T1 that is lowered makes T2 = 2 T1, where six digits can be of a channel that is no product of errors."""
+    device = catalog.devices[device_name]
+    snapshot = compose(device, catalog.scenarios, set_cryo(ControllerState(), {"t1_multiplier": t1_multiplier}))
+    for initial_state in ("random", "zeros"):
+        session = session_of(device, snapshot, 1, 3, code_family="repetition", initial_state=initial_state)
+        text = stim.Circuit(str(session.circuit(snapshot)))
+        served = model_rates(session.detector_error_model(snapshot))
+        assert model_rates(text.detector_error_model(decompose_errors=True)) == pytest.approx(served, rel=1e-4)
+
+
+def test_outcomes_drift_from_the_served_circuit_by_no_more_than_each_round_may(catalog: DeviceCatalog) -> None:
+    """Bits in |1> relax round by round; the circuit, of first order, turns them over instead."""
+    device, rounds, shots = catalog.devices["ibm_jakarta_like"], 10, 20_000
+    snapshot = noise_of(catalog, device, "as shipped")
+    session = session_of(device, snapshot, shots, rounds, code_family="repetition", initial_state="ones")
+    (size,) = session.info()["approximation_sizes"].values()
+    sampled = outcomes_of(session)[:, -3:].mean(axis=0)
+    served = session.circuit(snapshot).compile_sampler(seed=4).sample(shots)[:, -3:].mean(axis=0)
+    assert np.all(sampled - served > 0.1)
+    assert np.all(np.abs(sampled - served) < min(1.0, rounds * size))
 
 
 def test_random_bits_relax_by_no_more_than_a_session_says(catalog: DeviceCatalog) -> None:
