@@ -124,7 +124,7 @@ def _decodable(memories: Sequence[Memory], watcher: SweepWatcher) -> list[Memory
     errors: list[NothingToDecodeError] = []
     for memory in memories:
         try:
-            memory.problem  # noqa: B018  # made here, and kept
+            _ = memory.problem  # made here, and kept
         except NothingToDecodeError as error:
             errors.append(error)
             spec = memory.spec

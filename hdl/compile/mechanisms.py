@@ -122,23 +122,17 @@ def edges_within(mechanism: Mechanism, groups: Groups) -> list[Symptom]:
     apart like that, the boundary is too likely and the edge too rare. Where more than two detectors are left, the
     decomposition stays as it is: a graph has no better one.
     """
+    parts = [part for part in mechanism.parts if part[0]]
+    if not parts:
+        return []
+    # What parts without a detector flip belongs to the error all the same: its first part flips it.
+    loose = xor_of(part for part in mechanism.parts if not part[0])[1]
+    parts[0] = (parts[0][0], parts[0][1] ^ loose)
     here: dict[int, list[Symptom]] = {}
-    loose = 0  # observables of parts without a detector, which belong to the error all the same
-    for part in mechanism.parts:
-        if part[0]:
-            here.setdefault(groups.root(part[0][0]), []).append(part)
-        else:
-            loose ^= part[1]
-    if here:
-        next(iter(here.values())).append(((), loose))
+    for part in parts:
+        here.setdefault(groups.root(part[0][0]), []).append(part)
     edges: list[Symptom] = []
-    for parts in here.values():
-        together = xor_of(parts)
-        edges += [together] if len(together[0]) <= 2 else _with_loose(parts)
+    for together in here.values():
+        whole = xor_of(together)
+        edges += [whole] if len(whole[0]) <= 2 else together
     return [edge for edge in edges if edge[0]]
-
-
-def _with_loose(parts: Sequence[Symptom]) -> list[Symptom]:
-    """Parts with a detector; what the others flip, the first of them flips."""
-    (detectors, mask), *others = (part for part in parts if part[0])
-    return [(detectors, mask ^ xor_of(part for part in parts if not part[0])[1]), *others]
