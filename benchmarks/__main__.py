@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cores, engines, links, service
+from benchmarks import cores, engines, links, neighbours, service
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "session-rounds": service.run_rounds,
     "stream": service.run_stream,
     "health": service.run_health,
+    "neighbours": neighbours.run,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from bridge.links.base import OpenedLink
 from bridge.noise import noise_body
 from bridge.problem import DecodingProblem, decoding_problem
 from bridge.recovery import RecoveringLink
+from bridge.returning_twin import ReturningStream, until_it_answers
 from bridge.run import LoopRun, LoopSettings, Setup, Watcher, metadata
 from bridge.tally import Tally
 from qds1 import split_frames
 from qds1.shots import Words
-from twin.client import SessionStream, TwinApiError, TwinClient, TwinError
+from twin.client import TwinApiError, TwinClient, TwinError
 
 __all__ = [
     "LoopRun",
@@ -41,7 +43,13 @@ CODES = ("surface", "repetition")
 
 
 def run_loop(
-    settings: LoopSettings, twin: TwinClient, watcher: Watcher, report_folder: Path, saved: Saved | None = None
+    settings: LoopSettings,
+    twin: TwinClient,
+    watcher: Watcher,
+    report_folder: Path,
+    saved: Saved | None = None,
+    *,
+    twin_comes_back: bool = True,
 ) -> LoopRun:
     """Run the closed loop once, or the rest of a run that was stopped.
 
@@ -53,11 +61,13 @@ def run_loop(
         watcher: told of progress.
         report_folder: where a waveform goes, and the progress of an unfinished run.
         saved: that progress, as `Checkpoint.load` found it there, to go on from it.
+        twin_comes_back: whether one that is lost is waited for, as the link is; one of our own nobody starts again.
     """
+    twin_wait_s = settings.deadlines.reconnect_s if twin_comes_back else 0.0
     run = LoopRun(settings, repeats=saved.repeats, reconnects=saved.reconnects) if saved else LoopRun(settings)
     try:
         check_settings(settings)
-        setup = run.setup = _take_up(saved, twin, watcher) if saved else _set_up(settings, twin, watcher)
+        setup = run.setup = _take_up(saved, twin, watcher) if saved else _set_up(settings, twin, watcher, twin_wait_s)
         checkpoint = Checkpoint(report_folder, run, saved)
         link_name = settings.link or default_link(setup.decoder)
         watcher.stage(f"opening the decoder {setup.decoder.name} over {link_name}")
@@ -65,15 +75,15 @@ def run_loop(
         with RecoveringLink(made, setup.greet, settings.deadlines.reconnect_s) as line:
             run.link = line.info
             watcher.stage("streaming")
-            _stream_shots(twin, line, run, setup, watcher, checkpoint)
+            _stream_shots(twin, line, run, setup, watcher, checkpoint, twin_wait_s)
             run.counters = read_counters(line.link)
         watcher.stage("judging")
-        run.ended = twin.end_session(setup.session_id)
+        run.ended = until_it_answers(lambda: twin.end_session(setup.session_id), twin_wait_s)
         _check_verdict(run.ended, setup.tally)
         run.physical_error_rate = _physical_error_rate(twin, settings)
         run.adaptive = _adaptive_result(twin, setup, settings)
         run.trace_file = _trace(setup, settings, report_folder)
-        twin.attach_metadata(setup.job_id, metadata(run))
+        until_it_answers(lambda: twin.attach_metadata(setup.job_id, metadata(run)), twin_wait_s)
         run.telemetry = twin.telemetry_qec(backend_id=settings.backend_id, job_id=setup.job_id)
         checkpoint.remove()
     except BridgeError as error:
@@ -92,12 +102,13 @@ def session_problem(settings: LoopSettings, twin: TwinClient) -> DecodingProblem
     return problem
 
 
-def _set_up(settings: LoopSettings, twin: TwinClient, watcher: Watcher) -> Setup:
+def _set_up(settings: LoopSettings, twin: TwinClient, watcher: Watcher, twin_wait_s: float) -> Setup:
     watcher.stage("submitting the memory job")
-    job_id = _submit_job(twin, settings)
-    session = _open_session(twin, settings, job_id)
+    job_id = until_it_answers(lambda: _submit_job(twin, settings), twin_wait_s)
+    session = until_it_answers(lambda: _open_session(twin, settings, job_id), twin_wait_s)
     watcher.stage("compiling the session's error model")
-    problem = decoding_problem(session, twin.session_error_model(session["session_id"]))
+    error_model = until_it_answers(lambda: twin.session_error_model(session["session_id"]), twin_wait_s)
+    problem = decoding_problem(session, error_model)
     decoder = find_decoder(settings.decoder, problem)
     adaptation = Adaptation(problem, decoder, settings.adaptive) if settings.adaptive else None
     tally = Tally(problem, settings.trace_shot)
@@ -180,7 +191,13 @@ def _open_session(twin: TwinClient, settings: LoopSettings, job_id: str | None) 
 
 
 def _stream_shots(
-    twin: TwinClient, line: RecoveringLink, run: LoopRun, setup: Setup, watcher: Watcher, checkpoint: Checkpoint
+    twin: TwinClient,
+    line: RecoveringLink,
+    run: LoopRun,
+    setup: Setup,
+    watcher: Watcher,
+    checkpoint: Checkpoint,
+    twin_wait_s: float,
 ) -> None:
     """Move every shot of the session through the decoder, a chunk at a time, and bring its corrections back.
 
@@ -188,11 +205,20 @@ def _stream_shots(
     """
     tally, total = setup.tally, run.settings.shots
     repeats, reconnects = run.repeats, run.reconnects  # of the part of the run that was stopped
-    with twin.open_stream(setup.session_id) as stream:
+    adapt = partial(_adapt, twin, line, setup.adaptation, run.settings, twin_wait_s)
+    with ReturningStream(
+        twin,
+        setup.session_id,
+        acknowledged_shots=tally.num_shots,
+        words_per_shot=tally.words_per_shot,
+        wait_s=twin_wait_s,
+        tell=watcher.stage,
+    ) as stream:
         try:
-            _adapt(twin, line, setup.adaptation, run.settings)  # a run that goes on may have been stopped before it did
+            adapt()  # a run that goes on may have been stopped before it did
             while tally.num_shots < total:
-                _move_chunk(twin, stream, line, setup, run.settings)
+                _move_chunk(stream, line, setup, run.settings)
+                adapt()
                 run.repeats, run.reconnects = repeats + line.repeats, reconnects + line.reconnects
                 watcher.shots(tally.num_shots, total)
                 if checkpoint.is_due:
@@ -203,14 +229,12 @@ def _stream_shots(
         _put_away(stream, checkpoint)
 
 
-def _put_away(stream: SessionStream, checkpoint: Checkpoint) -> None:
+def _put_away(stream: ReturningStream, checkpoint: Checkpoint) -> None:
     stream.flush()
     checkpoint.save()
 
 
-def _move_chunk(
-    twin: TwinClient, stream: SessionStream, line: RecoveringLink, setup: Setup, settings: LoopSettings
-) -> None:
+def _move_chunk(stream: ReturningStream, line: RecoveringLink, setup: Setup, settings: LoopSettings) -> None:
     tally = setup.tally
     shots = _next_shots(stream, setup, settings)
     started = time.perf_counter()
@@ -218,22 +242,31 @@ def _move_chunk(
     elapsed_s = time.perf_counter() - started
     answers, frames = split_frames(answers, setup.problem.graph.num_observables)
     corrections = checked_corrections(answers, tally.num_shots, len(shots), setup.problem.graph.num_observables)
-    stream.send_corrections(answers)
+    stream.send_corrections(answers, len(shots))
     events, observables = tally.add(shots, corrections, elapsed_s)
     tally.add_frames(frames)
     if setup.adaptation is not None:
         setup.adaptation.observe(events, observables, corrections.flips)
-        _adapt(twin, line, setup.adaptation, settings)
 
 
-def _adapt(twin: TwinClient, line: RecoveringLink, adaptation: Adaptation | None, settings: LoopSettings) -> None:
+def _adapt(
+    twin: TwinClient,
+    line: RecoveringLink,
+    adaptation: Adaptation | None,
+    settings: LoopSettings,
+    twin_wait_s: float,
+) -> None:
     """When it is time, renew the decoder's weights and tell the twin that its controller acted."""
     if adaptation is None or not adaptation.is_due:
         return
     line.access(adaptation.renew)
-    policy = twin.controller_state(settings.backend_id)["overrides"]["policy"]
+    until_it_answers(lambda: _tell_of_policy(twin, settings.backend_id), twin_wait_s)
+
+
+def _tell_of_policy(twin: TwinClient, backend_id: str) -> None:
+    policy = twin.controller_state(backend_id)["overrides"]["policy"]
     # The decoder has changed, not the device: the update repeats what is in force.
-    twin.command(settings.backend_id, "policy_update", {"exec_time_scale": policy["exec_time_scale"]})
+    twin.command(backend_id, "policy_update", {"exec_time_scale": policy["exec_time_scale"]})
 
 
 def _adaptive_result(twin: TwinClient, setup: Setup, settings: LoopSettings) -> dict[str, Any] | None:
@@ -248,7 +281,7 @@ def _adaptive_result(twin: TwinClient, setup: Setup, settings: LoopSettings) -> 
     return setup.adaptation.result(fresh)
 
 
-def _next_shots(stream: SessionStream, setup: Setup, settings: LoopSettings) -> Words:
+def _next_shots(stream: ReturningStream, setup: Setup, settings: LoopSettings) -> Words:
     """The next chunk; an adaptive run's ends where its weights are to be renewed."""
     tally = setup.tally
     wanted = min(settings.chunk_shots, settings.shots - tally.num_shots)

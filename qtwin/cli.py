@@ -13,6 +13,7 @@ from qtwin.commands import (
     compile_command,
     decoder_command,
     loop_command,
+    prune_command,
     selftest_command,
     serve_command,
     user_command,
@@ -34,6 +35,7 @@ app.command("serve", cls=PlainCommand)(serve_command.serve)
 app.command("twin", cls=PlainCommand)(serve_command.serve_twin)
 app.command("gateway", cls=PlainCommand)(serve_command.serve_gateway)
 app.add_typer(user_command.app, name="user")
+app.command("prune", cls=PlainCommand)(prune_command.prune)
 app.add_typer(decoder_command.app, name="decoder")
 app.command("loop", cls=PlainCommand)(loop_command.loop)
 app.command("demo", cls=PlainCommand)(loop_command.demo)

@@ -48,7 +48,7 @@ def loop_once(
         one_message(errors),
         twin_and_folder(twin_choice, settings.backend_id, lambda: _report_folder(runs_dir, settings)) as (twin, folder),
     ):
-        run = _run(settings, twin, folder, console, errors)
+        run = _run(settings, twin, folder, console, errors, twin_comes_back=twin_choice.url is not None)
         if json_file is not None:
             write_json(json_file, result(run))
     return run.error is None
@@ -65,7 +65,8 @@ def resume_run(folder: Path, link: str | None, twin_choice: TwinChoice, json_fil
             raise LoopError(f"{folder} holds no twin of its own; name the one that it ran against with --url")
         with _alone(folder), reach_twin(twin_choice, own_twin or folder) as twin:
             saved = Checkpoint.load(folder)  # another may have gone on with it since
-            run = _run(settings, twin, folder, console, errors, saved)
+            is_served = twin_choice.url is not None
+            run = _run(settings, twin, folder, console, errors, saved, twin_comes_back=is_served)
             if json_file is not None:
                 write_json(json_file, result(run))
     return run.error is None
@@ -84,7 +85,7 @@ def demo_runs(shots: int, runs_dir: Path) -> bool:
             settings = LoopSettings(
                 code=code, backend_id=default_backend(code, 3), shots=shots, seed=DEMO_SEED, link="verilated"
             )
-            run = _run(settings, twin, folder / code, console, errors)
+            run = _run(settings, twin, folder / code, console, errors, twin_comes_back=False)
             whole = whole and run.error is None
     return whole
 
@@ -96,10 +97,12 @@ def _run(
     console: Console,
     errors: Console,
     saved: Saved | None = None,
+    *,
+    twin_comes_back: bool,
 ) -> LoopRun:
     folder.mkdir(parents=True, exist_ok=True)
     with _resumable(folder), ProgressWatcher(errors) as watcher:
-        run = run_loop(settings, twin, watcher, folder, saved)
+        run = run_loop(settings, twin, watcher, folder, saved, twin_comes_back=twin_comes_back)
         watcher.stage("writing the report")
         write_report(run, folder)
     print_run(console, run)

@@ -166,7 +166,14 @@ def in_words(fault: Mapping[str, Any]) -> str:
     return text.removeprefix("Value error, ")
 
 
-SETTINGS: Mapping[str, str] = MappingProxyType({"num_workers": "workers", "upstreams": "upstream"})
+SETTINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "num_workers": "workers",
+        "upstreams": "upstream",
+        "cors_origins": "cors_origin",
+        "trusted_proxies": "trusted_proxy",
+    }
+)
 """Setting of a twin -> option, where that is called otherwise."""
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,17 +20,20 @@ from twin.device.commands import RECALIBRATE, apply_command, set_cryo, set_reado
 from twin.device.controller import ControllerState
 from twin.device.device import Device, Scenario, SchedulerSettings
 from twin.device.drift import drift_at, reported_drift
-from twin.device.errors import CommandError
 from twin.device.snapshot import NoiseSnapshot, compose
-from twin.errors import ConflictError, Fault, NotFoundError
+from twin.errors import ConflictError, NotFoundError
 from twin.jobs.model import JobRequest, RunOutcome, RunTask
+from twin.patience import uninterrupted
 from twin.store import backends as statements
 from twin.store import events
 from twin.store.database import Connection, Database
 from twin.store.events import Event
 from twin.telemetry.event_log import EventLog
 
+T = TypeVar("T")
 MAX_SAVE_ATTEMPTS = 5
+MAX_REMEMBERED_SNAPSHOTS = 4096
+TELL_USE_AFTER_S = 3600.0
 
 Change = Callable[[ControllerState, Device, Mapping[str, Scenario]], ControllerState]
 
@@ -55,24 +61,29 @@ class Controlled:
         return cls(**{**body, "state": ControllerState.from_dict(body["state"]), "version": version})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """One backend in memory. `snapshot` is composed when asked for, and kept until something it is made of changes."""
+    """One backend at one moment. Never changed: `Backends` puts another one in its place.
+
+    Snapshots are composed when asked for, and kept while nothing they are made of changes.
+    """
 
     device: Device
     scenarios: Mapping[str, Scenario]
-    controlled: Controlled = field(default_factory=Controlled)
-    pickled_device: bytes = b""
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _snapshots: dict[str, tuple[object, NoiseSnapshot]] = field(default_factory=dict)
-    _pickled: tuple[str, bytes] = ("", b"")
+    controlled: Controlled
+    pickled_device: bytes
+    _snapshots: dict[str, tuple[int | None, NoiseSnapshot]] = field(default_factory=dict)
 
     def snapshot(self) -> NoiseSnapshot:
         """The noise as it truly is, drift included. Safe to call from any thread."""
         now = clock.now()
         drift = self.device.drift
         step = int(now // drift.step_s) if drift.enabled else None
-        return self._composed("true", (self.controlled, step), lambda: drift_at(self.device, now))
+        return self._composed("true", step, lambda: drift_at(self.device, now))
+
+    def snapshot_of(self, state: ControllerState) -> NoiseSnapshot:
+        """The noise of this moment as it would be under another state."""
+        return compose(self.device, self.scenarios, state, drift_at(self.device, clock.now()))
 
     def reported_snapshot(self) -> NoiseSnapshot:
         """The noise as the device reports it: with the drift of its last recalibration."""
@@ -80,54 +91,62 @@ class Backend:
         interval_s = self.device.drift.recalibration_interval_s
         period = int(now // interval_s) if interval_s is not None else None
         recalibrated_at = self.controlled.recalibrated_at
-        return self._composed(
-            "reported", (self.controlled, period), lambda: reported_drift(self.device, now, recalibrated_at)
-        )
+        return self._composed("reported", period, lambda: reported_drift(self.device, now, recalibrated_at))
 
-    def pickled_snapshot(self) -> bytes:
-        snapshot = self.snapshot()
-        if self._pickled[0] != snapshot.snapshot_id:
-            self._pickled = (snapshot.snapshot_id, pickle.dumps(snapshot))
-        return self._pickled[1]
-
-    def _composed(self, kind: str, key: object, drift: Callable[[], Any]) -> NoiseSnapshot:
+    def _composed(self, kind: str, period: int | None, drift: Callable[[], Any]) -> NoiseSnapshot:
         known = self._snapshots.get(kind)
-        if known is not None and known[0] == key:
+        if known is not None and known[0] == period:
             return known[1]
         snapshot = compose(self.device, self.scenarios, self.controlled.state, drift())
-        self._snapshots[kind] = (key, snapshot)
+        self._snapshots[kind] = (period, snapshot)
         return snapshot
 
 
 class Backends:
-    """All backends of this twin. Changes are stored before they are in force."""
+    """All backends of this twin, and the one owner of their state.
+
+    `_controlled` is what commands have changed, `_catalog` what the files say; `_backends` follows from both, and only
+    `load` and `_enforce` write it, in one step each. Changes are stored before they are in force.
+    """
 
     def __init__(self, database: Database, event_log: EventLog, catalog: DeviceCatalog) -> None:
         self._database = database
         self._event_log = event_log
+        self._controlled: dict[str, Controlled] = {}  # also of backends that the files leave out at present
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._backends: dict[str, Backend] = {}
-        self._saved_snapshots: set[str] = set()
+        self._stored_snapshots: dict[str, float] = {}  # ids whose commit is known, and when it was; oldest first
+        self._pickled: dict[str, tuple[str, bytes]] = {}  # of each backend, its newest snapshot's id and pickle
         self.scenarios: Mapping[str, Scenario] = {}
         self.load(catalog)
 
     def load(self, catalog: DeviceCatalog) -> None:
-        """Take a (changed) configuration; what commands have changed stays in force on top of it."""
+        """Put a (changed) configuration in force; what commands have changed stays in force on top of it."""
         self.scenarios = catalog.scenarios
-        old = self._backends
         self._backends = {
             backend_id: Backend(
-                device,
-                catalog.scenarios,
-                old[backend_id].controlled if backend_id in old else Controlled(),
-                pickle.dumps(device),
-                old[backend_id].lock if backend_id in old else asyncio.Lock(),
+                device, catalog.scenarios, self._controlled.get(backend_id, Controlled()), pickle.dumps(device)
             )
             for backend_id, device in catalog.devices.items()
         }
 
+    def _enforce(self, backend_id: str, controlled: Controlled) -> None:
+        """Put a stored state in force, unless a newer one is: answers of the store may overtake each other."""
+        if controlled.version <= self._version(backend_id):
+            return
+        self._controlled[backend_id] = controlled
+        if (backend := self._backends.get(backend_id)) is not None:
+            self._backends[backend_id] = replace(backend, controlled=controlled, _snapshots={})
+
+    def _version(self, backend_id: str) -> int:
+        known = self._controlled.get(backend_id)
+        return 0 if known is None else known.version
+
     async def start(self) -> None:
-        for backend_id in self._backends:
-            await self._refresh(backend_id)
+        """Put in force what was stored, also of backends that the files do not have now: they may come back."""
+        stored = await self._database.read(statements.states)
+        for backend_id, (version, body) in stored.items():
+            self._enforce(backend_id, Controlled.from_row(version, body))
 
     @property
     def all(self) -> Mapping[str, Backend]:
@@ -143,25 +162,22 @@ class Backends:
 
     async def current(self, backend_id: str) -> Backend:
         """The backend, with what other replicas have changed."""
-        backend = self.get(backend_id)
+        self.get(backend_id)
         if self._database.is_shared:
             await self._refresh(backend_id)
-        return backend
+        return self.get(backend_id)
 
     # -- changes
 
     async def command(self, backend_id: str, command_type: str, payload: Mapping[str, Any], user: str) -> Controlled:
         """Apply one command of the API reference, or `recalibrate`. Raises CommandError; then nothing has changed."""
-        recalibrate = command_type == RECALIBRATE
-        if recalibrate and payload:
-            raise CommandError("recalibrate takes no payload", [Fault(("payload",), "must be empty")])
 
         def change(state: ControllerState, device: Device, scenarios: Mapping[str, Scenario]) -> ControllerState:
-            return state if recalibrate else apply_command(state, device, scenarios, command_type, payload)
+            return apply_command(state, device, scenarios, command_type, payload)
 
         event = {"command_type": command_type, "payload": dict(payload), "user": user}
         event_type = f"controller.{command_type}"
-        return await self._change(backend_id, change, event_type, event, recalibrate=recalibrate)
+        return await self._change(backend_id, change, event_type, event, recalibrate=command_type == RECALIBRATE)
 
     async def set_cryo(self, backend_id: str, payload: Mapping[str, Any], user: str) -> Controlled:
         def change(state: ControllerState, _device: Device, _scenarios: Mapping[str, Scenario]) -> ControllerState:
@@ -186,9 +202,15 @@ class Backends:
         recalibrate: bool = False,
     ) -> Controlled:
         """Make, store and then enforce a new state; another replica's change in between is built upon."""
-        backend = self.get(backend_id)
-        async with backend.lock:
+        self.get(backend_id)  # before its lock is made: a name that is not known has none
+        return await uninterrupted(self._changed(backend_id, change, event_type, payload, recalibrate))
+
+    async def _changed(
+        self, backend_id: str, change: Change, event_type: str, payload: dict[str, Any], recalibrate: bool
+    ) -> Controlled:
+        async with self._locks[backend_id]:
             for _ in range(MAX_SAVE_ATTEMPTS):
+                backend = self.get(backend_id)
                 before = backend.controlled
                 now = clock.now()
                 new = Controlled(
@@ -200,7 +222,7 @@ class Backends:
                 )
                 event = Event(now, event_type, backend_id, payload=payload)
                 if await self._database.write(partial(_save, backend_id=backend_id, new=new, event=event)):
-                    backend.controlled = new
+                    self._enforce(backend_id, new)
                     self._event_log.notify()
                     return new
                 await self._refresh(backend_id)
@@ -208,39 +230,63 @@ class Backends:
 
     async def _refresh(self, backend_id: str) -> None:
         stored = await self._database.read(partial(statements.state, backend_id=backend_id))
-        backend = self._backends[backend_id]
-        if stored is not None and stored[0] != backend.controlled.version:
-            backend.controlled = Controlled.from_row(*stored)
+        if stored is not None and stored[0] > self._version(backend_id):
+            self._enforce(backend_id, Controlled.from_row(*stored))
 
     # -- what jobs and sessions run under
 
     async def run_task(self, job_id: str, request: JobRequest) -> RunTask:
-        """A job with the noise of this moment. The snapshot is stored before a result can name it."""
+        """A job with the noise of this moment, whose snapshot is stored before anything can name it.
+
+        Raises NotFoundError for a backend that is gone, UnavailableError while the store is.
+        """
         backend = await self.current(request.backend_id)
-        self.keep_snapshot(backend.snapshot())
+        snapshot = backend.snapshot()
+        await self.keep_snapshot(snapshot)
         return RunTask(
             job_id=job_id,
             device=backend.pickled_device,
-            snapshot=backend.pickled_snapshot(),
+            snapshot=self._pickled_snapshot(snapshot),
             circuits=tuple(orjson.dumps(circuit) for circuit in request.circuits),
             shots=request.shots,
             seed=request.seed,
             memory=request.memory,
         )
 
-    def keep_snapshot(self, snapshot: NoiseSnapshot) -> None:
-        """Store a snapshot that something was simulated under, once. Committed before any later write."""
-        if snapshot.snapshot_id not in self._saved_snapshots:
-            self._saved_snapshots.add(snapshot.snapshot_id)
-            self._database.post(
-                partial(
-                    statements.save_snapshot,
-                    snapshot_id=snapshot.snapshot_id,
-                    backend_id=snapshot.backend_id,
-                    body=snapshot.to_dict(),
-                    created_at=clock.now(),
-                )
-            )
+    def _pickled_snapshot(self, snapshot: NoiseSnapshot) -> bytes:
+        known = self._pickled.get(snapshot.backend_id)
+        if known is None or known[0] != snapshot.snapshot_id:
+            known = self._pickled[snapshot.backend_id] = (snapshot.snapshot_id, pickle.dumps(snapshot))
+        return known[1]
+
+    async def keep_snapshot(self, snapshot: NoiseSnapshot) -> None:
+        """Store a snapshot that something is simulated under; back after its commit. Once an hour for each."""
+        if not self._is_stored(snapshot):
+            await asyncio.wrap_future(self.post_with([snapshot], lambda _connection: None))
+
+    def post_with(self, snapshots: Iterable[NoiseSnapshot], write: Callable[[Connection], T]) -> Future[T]:
+        """Queue a write that names snapshots: those that are not stored yet are, in the same transaction."""
+        new = [each for each in snapshots if not self._is_stored(each)]
+        if not new:
+            return self._database.post(write)
+        future = self._database.post(partial(_save_with, snapshots=new, write=write))
+        future.add_done_callback(partial(self._remember, new))
+        return future
+
+    def _is_stored(self, snapshot: NoiseSnapshot) -> bool:
+        """Stored, and its use told lately: what is not used for long is pruned."""
+        told_at = self._stored_snapshots.get(snapshot.snapshot_id)
+        return told_at is not None and time.monotonic() - told_at < TELL_USE_AFTER_S
+
+    def _remember(self, snapshots: list[NoiseSnapshot], stored: Future[Any]) -> None:
+        """After the commit, in the one thread that writes."""
+        if stored.cancelled() or stored.exception() is not None:
+            return
+        for each in snapshots:
+            self._stored_snapshots.pop(each.snapshot_id, None)  # to the end
+            self._stored_snapshots[each.snapshot_id] = time.monotonic()
+        while len(self._stored_snapshots) > MAX_REMEMBERED_SNAPSHOTS:
+            del self._stored_snapshots[next(iter(self._stored_snapshots))]
 
     def scheduler(self, backend_id: str) -> SchedulerSettings:
         backend = self._backends.get(backend_id)
@@ -263,3 +309,11 @@ def _save(connection: Connection, backend_id: str, new: Controlled, event: Event
         return False
     events.append(connection, [event])
     return True
+
+
+def _save_with(connection: Connection, snapshots: list[NoiseSnapshot], write: Callable[[Connection], T]) -> T:
+    for snapshot in snapshots:
+        statements.save_snapshot(
+            connection, snapshot.snapshot_id, snapshot.backend_id, snapshot.to_dict(), now=clock.now()
+        )
+    return write(connection)

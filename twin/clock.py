@@ -6,10 +6,24 @@ from datetime import UTC, datetime
 
 from twin.errors import Fault, InvalidError
 
+SECONDS_OF = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+LAST_S = 253402300799.0
+"""The last second of the year 9999, after which there is no RFC 3339."""
+FAR_S = 10_413_792_000.0
+"""The year 2300. A number of seconds above it means milliseconds, as JavaScript's Date.now() has them since 1970-04."""
+
 
 def now() -> float:
     """Seconds since 1970, UTC, in whole microseconds: a time that was written as text is the same when it is parsed."""
     return datetime.now(UTC).timestamp()
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90s`, `45m`, `12h`, `30d` or `2w`; raises ValueError."""
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if unit not in SECONDS_OF or not number.isascii() or not number.replace(".", "", 1).isdigit():
+        raise ValueError(f"got {text!r}; expected a number and its unit: 90s, 45m, 12h, 30d, 2w")
+    return float(number) * SECONDS_OF[unit]
 
 
 def to_text(timestamp: float) -> str:
@@ -25,8 +39,10 @@ def parse(text: str, *, field: str) -> float:
     """Seconds since 1970 from either a number of seconds or an RFC 3339 text (UTC when it names no zone)."""
     try:
         value = float(text)
-        if not 0 <= value <= 253402300799:  # the last second of the year 9999
-            raise InvalidError(f"{field}: {text} is outside 1970 to 9999", [Fault((field,), "out of range")])
+        if not 0 <= value <= FAR_S:
+            unit = "; that looks like milliseconds, and seconds are meant" if FAR_S < value < 1e3 * FAR_S else ""
+            message = f"{field}: {text} is outside 1970 to 2300{unit}"
+            raise InvalidError(message, [Fault((field,), f"out of range{unit}")])
         return value
     except ValueError:
         pass

@@ -80,7 +80,14 @@ class ReadOnlyError(TwinError):
 
 
 class UnavailableError(TwinError):
-    """The twin's own database does not answer, or its disk is full; nothing was changed."""
+    """The twin's own database does not answer, or its disk is full; nothing was changed.
+
+    public: what clients are told, who need not know where the database is; the message itself where it is not given.
+    """
+
+    def __init__(self, message: str, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = message if public is None else public
 
 
 class DeadlineError(TwinError):

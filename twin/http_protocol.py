@@ -12,13 +12,19 @@ offer is taken out of the head before it is parsed. RFC 9113 has withdrawn this 
 from __future__ import annotations
 
 import asyncio
+import http
 import re
 from enum import Enum
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-END_OF_HEAD = b"\r\n\r\n"
+from twin.api.problems import MEDIA_TYPE, problem_body
+
+END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+CRLF = b"\r\n"
 MAX_HEAD_BYTES = 64 * 2**10
+HEAD_TOO_LARGE = f"the head of the request is over {MAX_HEAD_BYTES} bytes"
 HEAD_DEADLINE_S = 30.0
 BODY_IDLE_S = 60.0
 OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)|\r\nhttp2-settings:[^\r\n]*(?=\r\n)", re.IGNORECASE)
@@ -33,6 +39,10 @@ class Part(Enum):
     """Between two requests: uvicorn's `timeout_keep_alive` counts."""
     HEAD = 1
     BODY = 2
+
+
+class BadRequestError(Exception):
+    """Inside the parser: this request is not valid HTTP/1.1."""
 
 
 class Http1Protocol(HttpToolsProtocol):
@@ -62,7 +72,14 @@ class Http1Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._part = Part.BODY
+        num_hosts = sum(name == b"host" for name, _ in self.headers)
+        if num_hosts > 1 or (num_hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise BadRequestError  # RFC 9112, section 3.2; the parser's caller answers with 400
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_problem(400, msg))
+        self.transport.close()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -77,20 +94,23 @@ class Http1Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._part is Part.NOTHING:
             data = self._head + data
-            end = data.find(END_OF_HEAD)
-            if (len(data) if end < 0 else end) > MAX_HEAD_BYTES:
-                self._refuse(b"431 Request Header Fields Too Large")  # RFC 6585, section 5
+            end = END_OF_HEAD.search(data)
+            if (len(data) if end is None else end.start()) > MAX_HEAD_BYTES:
+                self._refuse(431, HEAD_TOO_LARGE)  # RFC 6585, section 5
                 return
-            if end < 0:
+            if end is None:
                 self._head = data
                 self._await(Part.HEAD)
                 return
+            if end.group() != 2 * CRLF:
+                self._refuse(400, "the lines of a request's head end with CR LF (RFC 9112, section 2.2)")
+                return
             self._head = b""
-            data = without_offer(data, end + 2)
+            data = without_offer(data, end.start() + len(CRLF))
         elif self._part is Part.HEAD:  # it began in the data of the request before
             self._num_head_bytes += len(data)
             if self._num_head_bytes > MAX_HEAD_BYTES:
-                self._refuse(b"431 Request Header Fields Too Large")
+                self._refuse(431, HEAD_TOO_LARGE)
                 return
         super().data_received(data)
         self._await(self._part)
@@ -113,15 +133,25 @@ class Http1Protocol(HttpToolsProtocol):
         if (awaited is Part.BODY and self.flow.read_paused) or (awaited is Part.HEAD and is_answering):
             self._await(awaited)  # it is the application that takes its time
         else:
-            self._refuse(b"408 Request Timeout")
+            self._refuse(408, "the rest of the request did not come in time")
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, status: int, detail: str) -> None:
         """Close; with an answer, unless the request has one already, or an earlier request's is on its way."""
         self._head = b""
         begun = self.cycle is not None and self.cycle.response_started
         if not begun or (self.cycle.response_complete and self._part is not Part.BODY):
-            self.transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            self.transport.write(_problem(status, detail))
         self.transport.close()
+
+
+def _problem(status: int, detail: str) -> bytes:
+    """A whole answer, where no application can give one."""
+    body = orjson.dumps(problem_body(status, detail))
+    head = (
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\nConnection: close\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("ascii") + body
 
 
 def without_offer(data: bytes, end: int) -> bytes:

@@ -13,6 +13,7 @@ from twin.gateway.accounts import Accounts
 from twin.gateway.proxy import UpstreamProxy
 from twin.gateway.tokens import TokenSigner
 from twin.parts import open_parts
+from twin.readiness import Readiness, readiness_of_gateway, readiness_of_twin
 from twin.secret_files import lock_data, token_secret_of
 from twin.settings import Settings
 from twin.store.database import Database
@@ -29,7 +30,8 @@ def twin_and_gateway_lifespan(settings: Settings, metrics: ServiceMetrics) -> Li
         async with AsyncExitStack() as stack:
             database = await _open_database(settings, stack)
             parts = await stack.enter_async_context(open_parts(settings, database, metrics))
-            yield {"parts": parts, **await _open_accounts(settings, database)}
+            readiness = _until_closed(readiness_of_twin(settings, database), stack)
+            yield {"parts": parts, "readiness": readiness, **await _open_accounts(settings, database)}
 
     return lifespan
 
@@ -40,7 +42,8 @@ def twin_lifespan(settings: Settings, metrics: ServiceMetrics) -> Lifespan:
         async with AsyncExitStack() as stack:
             database = await _open_database(settings, stack)
             parts = await stack.enter_async_context(open_parts(settings, database, metrics))
-            yield {"parts": parts}
+            readiness = _until_closed(readiness_of_twin(settings, database), stack)
+            yield {"parts": parts, "readiness": readiness}
 
     return lifespan
 
@@ -51,7 +54,8 @@ def gateway_lifespan(settings: Settings, proxy: UpstreamProxy) -> Lifespan:
         async with AsyncExitStack() as stack:
             database = await _open_database(settings, stack)
             await stack.enter_async_context(proxy)
-            yield await _open_accounts(settings, database)
+            readiness = _until_closed(readiness_of_gateway(settings, database, proxy), stack)
+            yield {"readiness": readiness, **await _open_accounts(settings, database)}
 
     return lifespan
 
@@ -64,6 +68,11 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     return database
 
 
+def _until_closed(readiness: Readiness, stack: AsyncExitStack) -> Readiness:
+    stack.callback(readiness.close)
+    return readiness
+
+
 async def _open_accounts(settings: Settings, database: Database) -> State:
     """The accounts, and the first admin if it is made now: last, for a password that is never shown lets nobody in."""
     signer = TokenSigner(
@@ -72,5 +81,10 @@ async def _open_accounts(settings: Settings, database: Database) -> State:
         refresh_ttl_s=settings.refresh_token_ttl_s,
     )
     first_admin = await asyncio.to_thread(ensure_admin, settings, database)
-    accounts = Accounts(database, signer, attempts_per_minute=settings.limits.login_attempts_per_minute)
+    accounts = Accounts(
+        database,
+        signer,
+        attempts_per_minute=settings.limits.login_attempts_per_minute,
+        ticket_ttl_s=settings.ticket_ttl_s,
+    )
     return {"accounts": accounts, "first_admin": first_admin}

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import orjson
 import structlog
 
 from twin import clock
@@ -20,6 +19,9 @@ from twin.jobs.checking import CircuitChecker
 from twin.jobs.executor import Executor
 from twin.jobs.local import LocalExecutor
 from twin.jobs.queue import JobQueue
+from twin.jobs.results import snapshot_id_of
+from twin.patience import until_available
+from twin.retention import pruning
 from twin.sessions import Sessions
 from twin.settings import Settings
 from twin.store import backends as statements
@@ -53,7 +55,9 @@ class Parts:
         document = await self.database.read(partial(jobs.result, job_id=row.job_id))
         if document is None:
             return None
-        snapshot_id = orjson.loads(document)["snapshot_id"]
+        snapshot_id = snapshot_id_of(document)
+        if snapshot_id is None:
+            return None
         return await self.database.read(partial(statements.snapshot, snapshot_id=snapshot_id))
 
 
@@ -72,6 +76,7 @@ async def open_parts(settings: Settings, database: Database, metrics: ServiceMet
         backends,
         replica=settings.replica,
         max_attempts=settings.limits.max_job_attempts,
+        max_metadata_bytes=settings.limits.max_metadata_bytes,
         on_end=partial(observe_job, metrics),
     )
     sessions = Sessions(
@@ -96,6 +101,7 @@ async def open_parts(settings: Settings, database: Database, metrics: ServiceMet
         await queue.adopt([settings.replica])
         watch = asyncio.create_task(_keep_lease(parts), name="lease")
         stack.push_async_callback(_stop, watch)
+        await stack.enter_async_context(pruning(database, settings.retention_s))
         yield parts
 
 
@@ -109,23 +115,45 @@ def make_executor(settings: Settings) -> Executor:
 
 
 async def _keep_lease(parts: Parts) -> None:
-    """Say that this replica lives, and take over jobs of those that do not (only a shared database has others)."""
+    """Say that this replica lives, and take over jobs of those that do not (only a shared database has others).
+
+    Of its own jobs, take up what a failed write has left behind.
+    """
     database, settings = parts.database, parts.settings
     if not database.is_shared:
-        await parts.jobs.adopt([owner async for owner in _others(database, settings.replica)])
-        return
+        await until_available(partial(_adopt_all, parts), "jobs of other replicas")
+    renewed_at, judges_from = clock.now(), 0.0
     while True:
         try:
-            now = clock.now()
-            await database.write(partial(statements.beat, replica=settings.replica, now=now))
-            await parts.config.follow()
-            alive = await database.read(partial(statements.live_replicas, since=now - settings.lease_s))
-            dead = [owner async for owner in _others(database, settings.replica) if owner not in alive]
-            if dead and (taken := await parts.jobs.adopt(dead)):
-                log.warning("took over jobs", replicas=dead, num_jobs=taken)
+            if database.is_shared:
+                now = clock.now()
+                if now - renewed_at > settings.lease_s:  # it slept, or the database was away
+                    log.warning("the lease was not renewed in time", silent_s=now - renewed_at)
+                    parts.sessions.forget()  # others may have taken some
+                    judges_from = now + settings.lease_s  # others may have been kept from their heartbeats, too
+                await database.write(partial(statements.beat, replica=settings.replica, now=now))
+                renewed_at = now
+                await parts.config.follow()
+                if now >= judges_from:
+                    await _take_over(parts, now)
+            if taken := await parts.jobs.recover():
+                log.warning("took up jobs that were left behind", num_jobs=taken)
         except Exception as error:  # the database may be away for a while
             log.error("cannot renew the lease", error=str(error))
         await asyncio.sleep(settings.lease_s / 3)
+
+
+async def _take_over(parts: Parts, now: float) -> None:
+    settings = parts.settings
+    alive = await parts.database.read(partial(statements.live_replicas, since=now - settings.lease_s))
+    dead = [owner async for owner in _others(parts.database, settings.replica) if owner not in alive]
+    if dead and (taken := await parts.jobs.adopt(dead)):
+        log.warning("took over jobs", replicas=dead, num_jobs=taken)
+
+
+async def _adopt_all(parts: Parts) -> None:
+    """The one process of this database has all jobs, under whatever replica's name they were submitted."""
+    await parts.jobs.adopt([owner async for owner in _others(parts.database, parts.settings.replica)])
 
 
 async def _others(database: Database, replica: str) -> AsyncIterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import gc
@@ -26,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from twin.app import create_app, create_gateway, create_twin
 from twin.errors import ConflictError, DeadlineError, InvalidError, TwinError
 from twin.http_protocol import Http1Protocol
+from twin.service_manager import tell_service_manager
 from twin.settings import Settings
 from twin.users import FirstAdmin
 
@@ -38,6 +40,8 @@ KEEP_ALIVE_S = 75  # longer than a client that polls pauses, else it meets a con
 START_DEADLINE_S = 60.0
 MAX_WEBSOCKET_BYTES = 64 * 2**20
 BACKLOG = 2048
+SWITCH_INTERVAL_S = 5e-4
+"""How long a session's thread keeps the interpreter from the event loop; Python's own 5 ms add up over a request."""
 PORT_REMEDIES = {
     errno.EADDRINUSE: "stop what listens there, or give another --port",
     errno.EACCES: "a port below 1024 needs root's rights; give another --port",
@@ -78,11 +82,12 @@ class _Watched:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, telling when it is ready, and ending open event streams before it waits for them."""
+    """uvicorn, telling when it is ready and when no longer, and ending open event streams before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: OnReady) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: OnReady, drain_s: float) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._drain_s = drain_s
 
     @property
     def start_error(self) -> TwinError:
@@ -103,6 +108,11 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        tell_service_manager("STOPPING=1")
+        readiness = self.lifespan.state.get("readiness")
+        if readiness is not None:
+            readiness.stop()
+            await asyncio.sleep(self._drain_s)  # let who asks send its requests elsewhere, before the port is closed
         parts = self.lifespan.state.get("parts")
         if parts is not None:
             parts.event_log.end_streams()
@@ -147,8 +157,10 @@ def run(
             draft.replace(ready_file)
         if ready is not None:
             ready(actual_port, first_admin)
+        tell_service_manager("READY=1")
 
     configure_logging(settings.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     with _listen(host, port) as listener:  # first: a port that is taken must leave nothing behind
         server = _make_server(settings, kind, announce, tls)
         with contextlib.suppress(SystemExit):  # uvicorn's way to say that the start failed
@@ -221,12 +233,13 @@ def _make_server(settings: Settings, kind: Kind, announce: OnReady, tls: TlsFile
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    return Server(config, announce)
+    return Server(config, announce, settings.drain_s)
 
 
 def _check_tls(tls: TlsFiles) -> None:

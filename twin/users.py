@@ -35,16 +35,23 @@ class NoUsersError(NotFoundError):
 
 @contextmanager
 def open_users(settings: Settings, *, create: bool = False) -> Iterator[UserDirectory]:
-    """The accounts of a data directory (or database); also while a twin runs on it.
+    """The accounts of a data directory (or database); also while a twin runs on it. Raises NoUsersError."""
+    with open_kept(settings, "users", create=create) as database:
+        yield UserDirectory(database)
+
+
+@contextmanager
+def open_kept(settings: Settings, what: str = "data", *, create: bool = False) -> Iterator[Database]:
+    """What a twin keeps there, which may be running.
 
     Raises NoUsersError where no twin has ever kept anything, unless `create`: a path or URL that is mistyped must not
     make a database of its own, whose users no twin lets in.
     """
     if not create and not has_tables(settings.resolved_database_url):
-        raise NoUsersError(f"no twin keeps its users in {_place(settings)}")
+        raise NoUsersError(f"no twin keeps its {what} in {_place(settings)}")
     database = Database.open(settings.resolved_database_url)
     try:
-        yield UserDirectory(database)
+        yield database
     finally:
         database.close()
 

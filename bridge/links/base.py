@@ -21,7 +21,7 @@ class Deadlines:
 
     open_s: building (first time) and starting the decoder. exchange_s, register_s: wall clock per call.
     idle_cycles: clock cycles in which a simulated decoder neither takes nor gives a word before it counts as silent.
-    reconnect_s: wall clock for opening a lost link again in mid-run.
+    reconnect_s: wall clock for opening a lost link, or the stream of a lost twin, again in mid-run.
     """
 
     open_s: float = 600.0

@@ -76,7 +76,10 @@ def loop(
         float, typer.Option(help="Seconds that one transfer may take.", min=0.1, max=MAX_PATIENCE_S)
     ] = 120.0,
     reconnect: Annotated[
-        float, typer.Option(help="Seconds in which a lost link must come back.", min=0, max=MAX_PATIENCE_S)
+        float,
+        typer.Option(
+            help="Seconds in which a lost link, or a lost twin at --url, must come back.", min=0, max=MAX_PATIENCE_S
+        ),
     ] = 60.0,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the stopped run of this report folder; of the rest, --link counts.")

@@ -24,6 +24,22 @@ Replica = Annotated[str, typer.Option(help="This twin's name, unique among those
 ReadOnly = Annotated[bool, typer.Option("--read-only-config", help="Answer 501 to configuration writes.")]
 Certificate = Annotated[Path | None, typer.Option("--tls-cert", help="PEM certificate with its chain: serve https.")]
 Key = Annotated[Path | None, typer.Option("--tls-key", help="PEM private key of the certificate.")]
+CorsOrigins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cors-origin",
+        envvar="QTWIN_CORS_ORIGINS",
+        help="Whose pages may call, such as http://localhost:3000, or *; give it again for each further one.",
+    ),
+]
+TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted-proxy",
+        envvar="QTWIN_TRUSTED_PROXIES",
+        help="Address or network of a reverse proxy whose X-Forwarded-For is believed; give it again for each.",
+    ),
+]
 ReadyFile = Annotated[Path | None, typer.Option(help="Write the port here when ready.", hidden=True)]
 StopWithStdin = Annotated[bool, typer.Option(help="Stop when standard input closes.", hidden=True)]
 
@@ -40,6 +56,8 @@ def serve(
     read_only_config: ReadOnly = False,
     tls_cert: Certificate = None,
     tls_key: Key = None,
+    cors_origin: CorsOrigins = None,
+    trusted_proxy: TrustedProxies = None,
     ready_file: ReadyFile = None,
     stop_with_stdin: StopWithStdin = False,
 ) -> None:
@@ -57,6 +75,8 @@ def serve(
         "num_workers": workers,
         "replica": replica,
         "config_read_only": read_only_config,
+        "cors_origins": tuple(cors_origin or ()),
+        "trusted_proxies": tuple(trusted_proxy or ()),
     }
     _serve("app", given, host, port, _tls(tls_cert, tls_key), ready_file)
 
@@ -96,10 +116,18 @@ def serve_gateway(
     database_url: DatabaseUrl = None,
     tls_cert: Certificate = None,
     tls_key: Key = None,
+    cors_origin: CorsOrigins = None,
+    trusted_proxy: TrustedProxies = None,
     ready_file: ReadyFile = None,
 ) -> None:
     """Serve the gateway alone, in front of one or several twins; all need the same QTWIN_API_KEY."""
-    given = {"data_dir": data_dir, "database_url": database_url, "upstreams": tuple(upstream)}
+    given = {
+        "data_dir": data_dir,
+        "database_url": database_url,
+        "upstreams": tuple(upstream),
+        "cors_origins": tuple(cors_origin or ()),
+        "trusted_proxies": tuple(trusted_proxy or ()),
+    }
     _serve("gateway", given, host, port, _tls(tls_cert, tls_key), ready_file)
 
 

@@ -93,7 +93,7 @@ LINK = [
 ]
 RUN = [
     (("--seed", "-1"), "--seed -1: expected at least 0"),
-    (("--seed", str(2**63)), f"--seed {2**63}: expected less than {2**63:,}"),
+    (("--seed", str(2**53)), f"--seed {2**53}: expected less than {2**53:,}"),
     (("--shots", "0"), "--shots 0: expected at least 1"),
     (("--shots", "-5"), "--shots -5: expected at least 1"),
     (("--shots", "1e12"), f"--shots {10**12}: expected at most {Limits().max_session_shots:,}"),
@@ -215,7 +215,7 @@ def test_every_command_about_a_memory_names_the_option_at_fault(
         (("decoder", "check", "table", "--shots", "1"), "--shots: expected at least 500, got 1"),
         (("decoder", "check", "table", "--shots", "1e12"), "--shots: expected at most 1,000,000, got 1e12"),
         (("decoder", "check", "table", "--rounds", "-1"), "--rounds -1: expected at least 1"),
-        (("decoder", "check", "table", "--seed", "1e25"), f"--seed {10**25}: expected less than {2**63:,}"),
+        (("decoder", "check", "table", "--seed", "1e25"), f"--seed {10**25}: expected less than {2**53:,}"),
         (("decoder", "check", "table", "--noise", "foo"), "--noise 'foo': expected `device`"),
         (("decoder", "check", "table", "--deadline-ns", "inf"), "--deadline-ns: expected a finite number, got inf"),
         (("decoder", "check", "table", "--json", "lost/x"), "--json: cannot write the result to lost/x"),

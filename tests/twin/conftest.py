@@ -14,12 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.twin.postgres import postgres_url
+from tests.twin.postgres import postgres, postgres_url
 from twin.client import TwinClient
 from twin.serve import serve_in_thread
 from twin.settings import URL_PREFIX, Settings
 
-__all__ = ["postgres_url"]  # a fixture is found by its name here
+__all__ = ["postgres", "postgres_url"]  # a fixture is found by its name here
 
 EMAIL, PASSWORD = "admin@qcraft.local", "correct horse"
 BELL = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
@@ -87,6 +87,10 @@ class TwinProcess:
         self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
         self.served = ServedTwin("", data_dir)
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def start(self) -> ServedTwin:
         self._ready.unlink(missing_ok=True)

@@ -13,9 +13,9 @@ from twin.settings import Settings
 def main() -> None:
     data_dir = Path(sys.argv[1])
     given = {name: json.loads(value) for name, value in (argument.split("=", 1) for argument in sys.argv[2:])}
-    kind = given.pop("kind", "app")
+    kind, port = given.pop("kind", "app"), given.pop("port", 0)
     settings = Settings.from_env(data_dir=data_dir, log_level="error", **given)
-    run(settings, port=0, kind=kind, ready_file=data_dir / "ready")
+    run(settings, port=port, kind=kind, ready_file=data_dir / "ready")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import select
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -136,7 +132,9 @@ def test_second_request_that_never_comes_whole_is_given_up(impatient: ServedTwin
 
 def test_slow_but_steady_body_and_a_quiet_websocket_are_waited_for(impatient: ServedTwin) -> None:
     body = [b" " * 5] * 10
-    assert answer_to(impatient, LOGIN.replace(b"Host: twin", b"Connection: close"), *body).startswith(b"HTTP/1.1 422 ")
+    assert answer_to(impatient, LOGIN.replace(b"Host: twin", b"Host: twin\r\nConnection: close"), *body).startswith(
+        b"HTTP/1.1 422 "
+    )
     with impatient.client() as client:
         session = client.create_session("surface17_like", code_family="surface", code_distance=3, rounds=3, shots=10)
         with client.open_stream(session["session_id"]) as stream:
@@ -174,21 +172,3 @@ def test_five_hundred_requests_at_once_lose_nothing(client: TwinClient) -> None:
     ids = {job["job_id"] for job in jobs}
     assert len(ids) == 500
     wait_until(lambda: all(client.job(job_id)["status"] == "COMPLETED" for job_id in ids), "500 jobs", 120)
-
-
-@pytest.mark.slow
-def test_schemathesis_finds_no_server_error_and_no_answer_outside_its_schema(
-    served: ServedTwin, tmp_path: Path
-) -> None:
-    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
-    if program is None:
-        pytest.skip("schemathesis is not installed")
-    checks = "not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance"
-    command = [program, "run", f"{served.base}/openapi.json", "--url", served.url, "--checks", checks]
-    limits = ["--max-examples", "25", "--seed", "1", "--request-timeout", "20"]
-    skipped = ["--exclude-path-regex", "events/stream|/auth/"]
-    header = ["-H", f"Authorization: Bearer {served.token()}"]
-    done = subprocess.run(
-        [*command, *limits, *skipped, *header], capture_output=True, text=True, timeout=280, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 0, done.stdout[-6000:]

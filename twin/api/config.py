@@ -6,11 +6,12 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from twin import clock
 from twin.api.deps import Operator, TheParts
 from twin.api.problems import responses
+from twin.bodies import Body
 
 router = APIRouter(prefix="/config", tags=["Config"])
 FilePath = Annotated[str, Query(max_length=255, examples=["backends.yaml"])]
@@ -33,17 +34,13 @@ class ConfigContent(BaseModel):
     version: str
 
 
-class ConfigUpdate(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ConfigUpdate(Body):
     path: str = Field(max_length=255)
     content: str
     version: str | None = Field(default=None, description="refuse with 409 unless this is the current version")
 
 
-class ConfigRestore(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ConfigRestore(Body):
     path: str = Field(max_length=255)
     version: str
 
@@ -60,7 +57,7 @@ class ConfigVersions(BaseModel):
 
 
 @router.get("", response_model=ConfigList)
-async def list_files(parts: TheParts) -> dict[str, Any]:
+async def list_config_files(parts: TheParts) -> dict[str, Any]:
     await parts.config.follow()
     files = await asyncio.to_thread(parts.config.files)
     return {
@@ -77,7 +74,7 @@ async def list_files(parts: TheParts) -> dict[str, Any]:
 
 
 @router.get("/content", response_model=ConfigContent, responses=responses(404, 409, 422))
-async def content(path: FilePath, parts: TheParts) -> dict[str, Any]:
+async def get_config_file(path: FilePath, parts: TheParts) -> dict[str, Any]:
     """One file's text. Its version is a hash of it."""
     await parts.config.follow()
     text, version = await asyncio.to_thread(parts.config.read, path)
@@ -85,14 +82,14 @@ async def content(path: FilePath, parts: TheParts) -> dict[str, Any]:
 
 
 @router.put("/content", response_model=ConfigContent, responses=responses(403, 404, 409, 413, 422, 501))
-async def update(body: ConfigUpdate, parts: TheParts, caller: Operator) -> dict[str, Any]:
+async def update_config_file(body: ConfigUpdate, parts: TheParts, caller: Operator) -> dict[str, Any]:
     """Write a file. The whole configuration is checked with it first; then it is in force at once."""
     version = await parts.config.write(body.path, body.content, user=caller.name, expected_version=body.version)
     return {"path": body.path, "content": body.content, "version": version}
 
 
 @router.get("/versions", response_model=ConfigVersions, responses=responses(404, 422))
-async def versions(path: FilePath, parts: TheParts) -> dict[str, Any]:
+async def list_config_versions(path: FilePath, parts: TheParts) -> dict[str, Any]:
     """The last ten versions of a file, newest first."""
     kept = await parts.config.versions(path)
     return {
@@ -105,7 +102,7 @@ async def versions(path: FilePath, parts: TheParts) -> dict[str, Any]:
 
 
 @router.post("/restore", response_model=ConfigContent, responses=responses(403, 404, 409, 422, 501))
-async def restore(body: ConfigRestore, parts: TheParts, caller: Operator) -> dict[str, Any]:
+async def restore_config_file(body: ConfigRestore, parts: TheParts, caller: Operator) -> dict[str, Any]:
     """Write one of the kept versions again."""
     version = await parts.config.restore(body.path, body.version, user=caller.name)
     text, _ = await asyncio.to_thread(parts.config.read, body.path)

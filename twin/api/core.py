@@ -86,19 +86,19 @@ class Metrics(BaseModel):
 
 
 @router.get("/health", response_model=Health)
-async def health() -> dict[str, Any]:
+async def get_health() -> dict[str, Any]:
     return {"status": "healthy", "timestamp": clock.to_text(clock.now())}
 
 
 @router.get("/backends", response_model=BackendList)
-async def backends(parts: TheParts) -> dict[str, Any]:
+async def list_backends(parts: TheParts) -> dict[str, Any]:
     """Every operational backend: topology, basis gates and limits."""
     everything = parts.backends.all.values()
     return {"backends": [backend.device.summary() for backend in everything if backend.device.operational]}
 
 
 @router.get("/backends/{backend_id}", response_model=BackendDetails, responses=responses(404))
-async def one_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
+async def get_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
     """One backend: positions, durations, the calibration of its file, and the noise that it reports at this moment."""
     backend = await parts.backends.current(backend_id)
     reported = backend.reported_snapshot()
@@ -124,7 +124,7 @@ async def one_backend(backend_id: str, parts: TheParts) -> dict[str, Any]:
 
 
 @router.get("/metrics", response_model=Metrics)
-async def metrics(parts: TheParts) -> dict[str, Any]:
+async def get_metrics(parts: TheParts) -> dict[str, Any]:
     """Per backend: queue depth, jobs by state, mean latencies over the last jobs."""
     return {
         "timestamp": clock.to_text(clock.now()),
@@ -139,7 +139,7 @@ async def metrics(parts: TheParts) -> dict[str, Any]:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def prometheus(parts: TheParts) -> Response:
+async def get_prometheus_metrics(parts: TheParts) -> Response:
     """The same and more, in Prometheus' text exposition format."""
     text = prometheus_text(parts.metrics, parts.backends, parts.jobs, parts.sessions, parts.event_log)
     return Response(text, media_type=PROMETHEUS_MEDIA_TYPE)

@@ -31,11 +31,16 @@ async def caller_of(connection: HTTPConnection) -> Caller:
     return Caller(connection.headers.get("x-twin-user", "service"), connection.headers.get("x-twin-role", "admin"))
 
 
+def check_operator(caller: Caller) -> None:
+    """Raises DeniedError for a viewer."""
+    if caller.role not in OPERATORS:
+        raise DeniedError(f"this needs the role operator or admin; you are {caller.role}")
+
+
 async def operator_of(connection: HTTPConnection) -> Caller:
     """Raises DeniedError for a viewer."""
     caller = await caller_of(connection)
-    if caller.role not in OPERATORS:
-        raise DeniedError(f"this needs the role operator or admin; you are {caller.role}")
+    check_operator(caller)
     return caller
 
 

@@ -12,10 +12,12 @@ from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
+from starlette.responses import Response
 
 from twin import clock
 from twin.api.deps import TheParts
 from twin.api.problems import responses
+from twin.api.rendering import listed
 from twin.errors import Fault, InvalidError
 from twin.store import events
 from twin.store.events import Event
@@ -53,13 +55,13 @@ def event_view(event: Event) -> dict[str, Any]:
 
 
 @router.get("", response_model=EventPage, responses=responses(404, 422))
-async def page(
+async def list_events(
     parts: TheParts,
     backend_id: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     since_timestamp: Annotated[str | None, Query(description="RFC 3339, or seconds since 1970")] = None,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Events, oldest first: after a cursor, since a time, or the newest. `next_cursor` asks for what follows."""
     if backend_id is not None:
         parts.backends.get(backend_id)
@@ -67,10 +69,7 @@ async def page(
     since = None if since_timestamp is None else clock.parse(since_timestamp, field="since_timestamp")
     read = partial(events.page, backend_id=backend_id, after_id=after_id, since=since, limit=limit)
     found = await parts.database.read(read)
-    return {
-        "events": [event_view(event) for event in found],
-        "next_cursor": str(found[-1].event_id) if found else cursor,
-    }
+    return await listed("events", found, event_view, next_cursor=str(found[-1].event_id) if found else cursor)
 
 
 @router.get(
@@ -78,21 +77,32 @@ async def page(
     response_class=EventSourceResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **responses(404, 422)},
 )
-async def stream(
+async def stream_events(
     parts: TheParts,
     backend_id: str | None = None,
+    named: Annotated[
+        bool, Query(description="false: events without a name, which a browser hands to `onmessage`")
+    ] = True,
     last_event_id: Annotated[str | None, Header(description="resume after this event")] = None,
+    after: Annotated[
+        str | None, Query(alias="last_event_id", description="the same, where no header can be sent; the header wins")
+    ] = None,
 ) -> EventSourceResponse:
-    """Events as they happen. After a break, `Last-Event-ID` brings those that were missed."""
+    """Events as they happen, each with its type as name. After a break, `Last-Event-ID` brings those that were missed.
+
+    Types: `job.queued`, `job.started`, `job.completed`, `job.failed`, `job.cancelled`, `job.metadata`,
+    `session.created`, `session.ended`, `config.updated`, and `controller.` with a command's type, `cryo` or
+    `readout_config`. `stream.ended` is the last one of a stream whose token has expired, or whose account has changed.
+    """
     if backend_id is not None:
         parts.backends.get(backend_id)
-    after_id = _event_id(last_event_id, "Last-Event-ID") if last_event_id else None
+    resume = last_event_id or after
+    after_id = _event_id(resume, "Last-Event-ID") if resume else None
 
     async def messages() -> AsyncIterator[ServerSentEvent]:
         async for event in parts.event_log.follow(backend_id, after_id):
-            yield ServerSentEvent(
-                data=orjson.dumps(event_view(event)).decode(), id=str(event.event_id), event=event.type
-            )
+            data = orjson.dumps(event_view(event)).decode()
+            yield ServerSentEvent(data=data, id=str(event.event_id), event=event.type if named else None)
 
     return EventSourceResponse(messages(), ping=parts.settings.sse_heartbeat_s, sep="\n")
 

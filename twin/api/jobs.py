@@ -1,41 +1,80 @@
-"""Job routes: submit, look, attach metadata, fetch, cancel."""
+"""Job routes: submit, list, look, attach metadata, fetch, cancel."""
 
 from __future__ import annotations
 
-import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+import orjson
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from starlette.responses import Response, StreamingResponse
 
 from twin import clock
-from twin.api.deps import AnyCaller, Operator, TheParts
-from twin.api.json_values import JsonObject
+from twin.api.clients import while_asked
+from twin.api.deps import AnyCaller, Caller, Operator, TheParts
 from twin.api.problems import responses
-from twin.errors import ConflictError, Fault, InvalidError
+from twin.bodies import WHOLE, AsGiven, Body, QuickList
+from twin.engines.forms import ActionCircuit, MemoryCircuit, StimCircuit
+from twin.errors import ConflictError, DeniedError, Fault, InvalidError
+from twin.gateway.accounts import normalized
+from twin.integers import INTEGER_LIMIT, new_seed
 from twin.jobs.model import JobRequest, body_hash
+from twin.jobs.results import is_packed, pieces, size_of
 from twin.parts import Parts
-from twin.store.jobs import JobRow
+from twin.store import jobs as statements
+from twin.store.jobs import JobRow, Place
+from twin.telemetry.pushed import JobMetadata
 
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
 
 MAX_CIRCUITS = 10_000
+MAX_PAGE = 100
+EVERYBODY = "all"
+BELL = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;'
 State = Literal["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
 
 
-class JobCreate(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+_FORM_OF_KEY = {"stim": "<stim>", "qec_memory": "<qec_memory>", "actions": "<actions>", "n_qubits": "<actions>"}
 
-    backend_id: str
-    circuits: list[str | JsonObject] = Field(
-        min_length=1,
-        max_length=MAX_CIRCUITS,
-        description="OpenQASM 2.0, or {n_qubits, actions}, {stim}, {qec_memory}",
+
+def _form_of(circuit: object) -> str | None:
+    """Which of the forms a circuit means to be."""
+    if isinstance(circuit, str):
+        return "<qasm>"
+    keys = circuit.keys() if isinstance(circuit, dict) else ()
+    return next((form for key, form in _FORM_OF_KEY.items() if key in keys), None)
+
+
+Json = dict[str, Any]
+Circuit = Annotated[
+    Annotated[str, Field(description="OpenQASM 2.0", examples=[BELL]), Tag("<qasm>")]
+    | Annotated[Json, AsGiven(ActionCircuit), Tag("<actions>")]
+    | Annotated[Json, AsGiven(StimCircuit), Tag("<stim>")]
+    | Annotated[Json, AsGiven(MemoryCircuit), Tag("<qec_memory>")],
+    Discriminator(
+        _form_of,
+        custom_error_type="unknown_circuit",
+        custom_error_message="expected OpenQASM 2.0 text, {n_qubits, actions}, {stim} or {qec_memory}",
+    ),
+]
+Metadata = Annotated[Json, AsGiven(JobMetadata)]
+
+
+def _separated(value: object) -> object:
+    """`state=A&state=B` or `state=A,B`."""
+    return [part for text in value for part in text.split(",") if part] if isinstance(value, list) else value
+
+
+class JobCreate(Body):
+    backend_id: str = Field(examples=["ibm_jakarta_like"])
+    circuits: QuickList[Circuit] = Field(min_length=1, max_length=MAX_CIRCUITS)
+    shots: Annotated[int, Field(ge=1), WHOLE] = 1024
+    metadata: Metadata = Field(default_factory=dict)
+    seed: Annotated[int, Field(ge=0, lt=INTEGER_LIMIT), WHOLE] | None = Field(
+        default=None, description="null: chosen for you, and reported"
     )
-    shots: int = Field(default=1024, ge=1)
-    metadata: JsonObject = Field(default_factory=dict)
-    seed: int | None = Field(default=None, ge=0, lt=2**63, description="None: chosen for you, and reported")
     memory: bool = Field(default=False, description="also return every shot's bit string")
 
 
@@ -46,7 +85,7 @@ class Timeline(BaseModel):
     ended_at: str | None
 
 
-class JobStatus(BaseModel):
+class JobSummary(BaseModel):
     job_id: str
     status: State
     backend_id: str
@@ -57,7 +96,19 @@ class JobStatus(BaseModel):
     timeline: Timeline
     attempts: int
     error: str | None
+
+
+class JobStatus(JobSummary):
     metadata: dict[str, Any]
+
+
+class ListedJob(JobSummary):
+    user: str
+
+
+class JobPage(BaseModel):
+    jobs: list[ListedJob] = Field(description="newest first; `GET /jobs/{job_id}` has a job's metadata, too")
+    next_cursor: str | None = Field(description="asks for the jobs before these; null after the oldest")
 
 
 class CircuitResult(BaseModel):
@@ -83,14 +134,15 @@ class JobPending(BaseModel):
     status: State
 
 
-class JobMetadata(BaseModel):
+class MetadataOfJob(BaseModel):
     job_id: str
     metadata: dict[str, Any]
 
 
 @router.post("", status_code=202, response_model=JobStatus, responses=responses(403, 404, 409, 413, 422, 429))
-async def submit(
+async def submit_job(
     body: JobCreate,
+    request: Request,
     parts: TheParts,
     caller: Operator,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
@@ -100,16 +152,17 @@ async def submit(
     if not backend.device.operational:
         raise ConflictError(f"backend {body.backend_id!r} is not operational")
     _check_limits(body, backend.device.max_shots, backend.device.max_circuits_per_job)
-    await parts.checker.check(backend.pickled_device, body.circuits, body.shots)
-    request = JobRequest(
+    check = parts.checker.check(backend.pickled_device, body.circuits, body.shots, caller.name, memory=body.memory)
+    await while_asked(request, check)
+    job = JobRequest(
         backend_id=body.backend_id,
         circuits=tuple(body.circuits),
         shots=body.shots,
-        seed=secrets.randbits(63) if body.seed is None else body.seed,
+        seed=new_seed() if body.seed is None else body.seed,
         memory=body.memory,
     )
     row = await parts.jobs.submit(
-        request,
+        job,
         user_id=caller.name,
         metadata=body.metadata,
         request_hash=body_hash(body.model_dump()),
@@ -118,13 +171,64 @@ async def submit(
     return _view(parts, row)
 
 
+@router.get("", response_model=JobPage, responses=responses(403, 404, 422))
+async def list_jobs(
+    parts: TheParts,
+    caller: AnyCaller,
+    state: Annotated[list[State] | None, BeforeValidator(_separated), Query(description="one or several")] = None,
+    backend_id: str | None = None,
+    user: Annotated[str | None, Query(description="admins only: an email, or `all`; else your own jobs")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
+) -> dict[str, Any]:
+    """Your jobs, newest first, as far as they are kept: retention, when it is set, deletes those that have ended."""
+    read = partial(
+        statements.page,
+        user_id=_whose(caller, user),
+        backend_id=backend_id,
+        states=state or (),
+        before=None if cursor is None else _place(cursor),
+        limit=limit + 1,  # tells whether there are more
+    )
+    rows = await parts.database.read(read)
+    if backend_id is not None and not rows:
+        parts.backends.get(backend_id)  # jobs may be of a backend that the configuration no longer has
+    shown = rows[:limit]
+    return {
+        "jobs": [{**_view(parts, row), "user": row.user_id} for row in shown],
+        "next_cursor": _cursor(shown[-1]) if len(rows) > limit else None,
+    }
+
+
+def _whose(caller: Caller, user: str | None) -> str | None:
+    """The user whose jobs are asked for; None for all of them. Raises DeniedError."""
+    if user is None or user == caller.name:
+        return caller.name
+    if caller.role != "admin":
+        raise DeniedError(f"jobs of others need the role admin; you are {caller.role}")
+    return None if user == EVERYBODY else normalized(user)
+
+
+def _cursor(row: JobRow) -> str:
+    return urlsafe_b64encode(orjson.dumps([row.created_at, row.job_id])).decode().rstrip("=")
+
+
+def _place(cursor: str) -> Place:
+    try:
+        created_at, job_id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return float(created_at), str(job_id)
+    except (ValueError, TypeError) as error:
+        message = f"cursor: got {cursor!r}; expected the next_cursor of an answer"
+        raise InvalidError(message, [Fault(("cursor",), "not a next_cursor")]) from error
+
+
 @router.get("/{job_id}", response_model=JobStatus, responses=responses(404))
-async def status(job_id: str, parts: TheParts, _caller: AnyCaller) -> dict[str, Any]:
+async def get_job(job_id: str, parts: TheParts, _caller: AnyCaller) -> dict[str, Any]:
     return _view(parts, await parts.jobs.get(job_id))
 
 
-@router.post("/{job_id}/metadata", response_model=JobMetadata, responses=responses(403, 404, 413, 422))
-async def attach_metadata(job_id: str, body: JsonObject, parts: TheParts, _caller: Operator) -> dict[str, Any]:
+@router.post("/{job_id}/metadata", response_model=MetadataOfJob, responses=responses(403, 404, 413, 422))
+async def attach_job_metadata(job_id: str, body: Metadata, parts: TheParts, _caller: Operator) -> dict[str, Any]:
     """Merge keys into a job's metadata: `decoder_metrics` and `qec_metrics` feed `/telemetry/qec`."""
     return {"job_id": job_id, "metadata": await parts.jobs.merge_metadata(job_id, body)}
 
@@ -134,19 +238,22 @@ async def attach_metadata(job_id: str, body: JsonObject, parts: TheParts, _calle
     response_model=JobResult,
     responses={202: {"model": JobPending}, **responses(404, 409, 410)},
 )
-async def result(job_id: str, parts: TheParts) -> Response:
+async def get_job_result(job_id: str, parts: TheParts) -> Response:
     """Counts of every circuit; 202 while there are none, 410 for a cancelled job, 409 with the reason for a failed."""
     document = await parts.jobs.result(job_id)
     if document is not None:
-        return Response(document, media_type="application/json")
+        if not is_packed(document):
+            return Response(document, media_type="application/json")
+        size = {"Content-Length": str(size_of(document))}
+        return StreamingResponse(pieces(document), headers=size, media_type="application/json")  # in a thread
     row = await parts.jobs.get(job_id)
     pending = JobPending.model_validate({"job_id": job_id, "status": row.status})
     return Response(pending.model_dump_json(), 202, {"Retry-After": "1"}, "application/json")
 
 
 @router.delete("/{job_id}", response_model=JobStatus, responses=responses(403, 404, 409))
-async def cancel(job_id: str, parts: TheParts, _caller: Operator) -> dict[str, Any]:
-    """Cancel a queued job; 409 for one that runs or is over."""
+async def cancel_job(job_id: str, parts: TheParts, _caller: Operator) -> dict[str, Any]:
+    """Cancel a job that waits or runs, whose worker is stopped; 409 for one that is over."""
     return _view(parts, await parts.jobs.cancel(job_id))
 
 

@@ -12,10 +12,13 @@ import time
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from twin.api.problems import problem_body, problem_response
-from twin.settings import URL_PREFIX
+from twin.api.matching import ALL_METHODS
+from twin.api.probes import is_probe
+from twin.api.problems import answer_error, problem_body, problem_response
+from twin.settings import AUTH_PREFIX, URL_PREFIX
 from twin.telemetry.metrics import ServiceMetrics
 
 log = structlog.get_logger("twin.access")
@@ -64,7 +67,8 @@ class RequestContext:
             return
         route = getattr(scope.get("route"), "path", "unknown").removeprefix(URL_PREFIX)
         status = status or 500  # an exception on its way to the server's own handler
-        self._metrics.observe_request(scope["method"], route, status, duration_s)
+        method = scope["method"] if scope["method"] in ALL_METHODS else "OTHER"  # a label for each text would stay
+        self._metrics.observe_request(method, route, status, duration_s)
         write = log.info if status >= 400 else log.debug
         write(
             "request",
@@ -77,19 +81,21 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Answers 413 to a body that says, or turns out, to be over the limit."""
+    """Answers 413 to a body that says, or turns out, to be over the limit: a lower one where anybody may ask."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_auth_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_auth_bytes = min(max_auth_bytes, max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        max_bytes = self._max_auth_bytes if scope["path"].startswith(AUTH_PREFIX) else self._max_bytes
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+        if not length.isdigit() or int(length) > max_bytes:
+            await self._refuse(max_bytes, scope, receive, send)
             return
         received, started = 0, False
 
@@ -97,7 +103,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
+            if received > max_bytes:
                 raise _TooLarge
             return message
 
@@ -110,26 +116,51 @@ class BodyLimit:
             await self._app(scope, counted, send_noting)
         except _TooLarge:
             if not started:
-                await self._refuse(scope, receive, send)
+                await self._refuse(max_bytes, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"the body is over the limit of {self._max_bytes} bytes"
-        await problem_response(problem_body(413, detail), {"Connection": "close"})(scope, receive, send)
+    async def _refuse(self, max_bytes: int, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"the body is over the limit of {max_bytes} bytes"
+        await refuse(scope, receive, send, 413, detail, {"Connection": "close"})
 
 
 class _TooLarge(BaseException):
     """Passes the routes' own error handlers, which catch Exception."""
 
 
+class LastResort:
+    """Answers what went wrong outside of the routes' own handlers: in other middleware, or by a fault of ours.
+
+    Inside of what adds CORS headers, so that a page of another origin can read these answers, too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = scope["type"] != "http"
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if started:
+                raise
+            await answer_error(Request(scope), error)(scope, receive, send)
+
+
 class KeyCheck:
-    """Refuses what does not carry the gateway's key."""
+    """Refuses what does not carry the gateway's key, but probes."""
 
     def __init__(self, app: ASGIApp, api_key: str) -> None:
         self._app = app
         self._api_key = api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"}:
+        if scope["type"] in {"http", "websocket"} and not is_probe(scope["path"]):
             keys = [value for name, value in scope["headers"] if name == KEY_HEADER]
             if len(keys) != 1 or not hmac.compare_digest(keys[0], self._api_key):
                 await refuse(scope, receive, send, 401, "this twin answers its gateway only: no valid X-API-Key")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from twin.api.matching import allowed_methods
 from twin.errors import (
     BusyError,
     ConflictError,
@@ -33,6 +34,8 @@ from twin.errors import (
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MAX_FAULTS = 20
+MAX_DETAIL_CHARS, MAX_MESSAGE_CHARS, MAX_LOC_CHARS, MAX_LOC_PARTS = 4000, 1000, 100, 20
 STATUS_OF: Mapping[type[TwinError], int] = {
     InvalidError: 422,
     NotFoundError: 404,
@@ -69,25 +72,39 @@ class Problem(BaseModel):
 def problem_body(
     status: int, detail: str, errors: Sequence[Mapping[str, Any]] = (), request_id: str | None = None
 ) -> dict[str, Any]:
-    """The fields of a problem, with the status's own phrase as title."""
+    """The fields of a problem, with the status's own phrase as title. Its size is bounded, whatever was sent."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": shortened(detail, MAX_DETAIL_CHARS),
     }
     if errors:
-        body["errors"] = list(errors)
+        body["errors"] = [_bounded(fault) for fault in errors[:MAX_FAULTS]]
     if request_id is not None:
         body["request_id"] = request_id
     return body
+
+
+def shortened(text: str, max_chars: int) -> str:
+    """A text without its middle when it is too long; its end often says what to do."""
+    if len(text) <= max_chars:
+        return text
+    half = (max_chars - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def _bounded(fault: Mapping[str, Any]) -> dict[str, Any]:
+    loc = [shortened(part, MAX_LOC_CHARS) if isinstance(part, str) else part for part in fault["loc"][:MAX_LOC_PARTS]]
+    return {"loc": loc, "message": shortened(fault["message"], MAX_MESSAGE_CHARS)}
 
 
 def problem_of(error: TwinError, request_id: str | None = None) -> dict[str, Any]:
     """The problem that an error of the twin is."""
     status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 500)
     faults = [fault.to_dict() for fault in error.faults] if isinstance(error, InvalidError) else []
-    return problem_body(status, str(error), faults, request_id)
+    detail = error.public if isinstance(error, UnavailableError) else str(error)
+    return problem_body(status, detail, faults, request_id)
 
 
 def problem_response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
@@ -106,11 +123,11 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Let every error that leaves a route become a problem."""
-    app.add_exception_handler(TwinError, _on_twin_error)
+    app.add_exception_handler(TwinError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(ResponseValidationError, on_unexpected)
-    app.add_exception_handler(Exception, on_unexpected)
+    app.add_exception_handler(ResponseValidationError, _on_error)
+    app.add_exception_handler(Exception, _on_error)
 
 
 def request_id_of(request: Request) -> str | None:
@@ -118,9 +135,17 @@ def request_id_of(request: Request) -> str | None:
     return value if isinstance(value, str) else None
 
 
-async def _on_twin_error(request: Request, error: Exception) -> Response:
+async def _on_error(request: Request, error: Exception) -> Response:
+    return answer_error(request, error)
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """The twin's own by its kind; any other is a fault of ours: logged with its traceback, answered without."""
     if not isinstance(error, TwinError):
-        raise error
+        request_id = request_id_of(request)
+        log.error("unexpected error", path=request.url.path, request_id=request_id, exc_info=error)
+        detail = "internal error; the server's log has the details"
+        return problem_response(problem_body(500, detail, request_id=request_id))
     if isinstance(error, UnavailableError):
         log.error("unavailable", path=request.url.path, reason=str(error))
     headers = {}
@@ -134,13 +159,19 @@ async def _on_twin_error(request: Request, error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    faults = [
-        {"loc": _path(item["loc"]), "message": item["msg"].removeprefix("Value error, ")} for item in error.errors()
-    ]
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if faults[0]["loc"] == [] and media_type and not media_type.endswith("json"):
-        faults[0]["message"] = f"the Content-Type is {media_type!r}, expected 'application/json'"
-    detail = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['message']}" for fault in faults)
+    found = error.errors()
+    faults = [_fault(item, error.body) for item in found[:MAX_FAULTS]]
+    if found[0]["type"] == "json_invalid":
+        place, reason = found[0]["loc"][-1], found[0].get("ctx", {}).get("error", "")
+        faults = [{"loc": [], "message": f"not JSON at character {place}: {reason}"}]
+    elif faults[0]["loc"] == [] and found[0]["type"] == "missing" and not _announces_body(request):
+        detail = "a body is missing: send JSON with its Content-Length"  # RFC 9110, section 15.5.12
+        return problem_response(problem_body(411, detail, request_id=request_id_of(request)))
+    detail = "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['message']}" for fault in map(_bounded, faults)
+    )
+    if len(found) > len(faults):
+        detail += f"; and {len(found) - len(faults)} more"
     return problem_response(problem_body(422, detail, faults, request_id_of(request)))
 
 
@@ -150,20 +181,44 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     detail = error.detail
     if error.status_code == 400:  # FastAPI's for a body that is not even text; our contract has 422 for it
         return problem_response(problem_body(422, detail, request_id=request_id_of(request)))
+    headers = dict(error.headers or {})
     if error.status_code == 404 and detail == "Not Found":
         detail = f"there is nothing at {request.url.path}"
+    if error.status_code == 405:
+        headers["Allow"] = allowed_methods(request.app.router, request.scope)
+        detail = f"{request.method} is not for {request.url.path}: expected {headers['Allow']}"
     body = problem_body(error.status_code, detail, request_id=request_id_of(request))
-    return problem_response(body, error.headers)
+    return problem_response(body, headers)
 
 
-async def on_unexpected(request: Request, error: Exception) -> Response:
-    """A fault of ours: logged with its traceback, answered without."""
-    request_id = request_id_of(request)
-    log.error("unexpected error", path=request.url.path, request_id=request_id, exc_info=error)
-    detail = "internal error; the server's log has the details"
-    return problem_response(problem_body(500, detail, request_id=request_id))
+def _announces_body(request: Request) -> bool:
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
 
 
-def _path(loc: Sequence[str | int]) -> list[str | int]:
-    """Without the leading `body`, which the client did not write."""
-    return list(loc[1:] if loc and loc[0] == "body" else loc)
+def _fault(item: Mapping[str, Any], body: object) -> dict[str, Any]:
+    """One of pydantic's findings, where the client can see it."""
+    loc, message = list(item["loc"]), item["msg"].removeprefix("Value error, ")
+    if loc and loc[0] == "body":
+        loc = _place_in(body, loc[1:], is_missing=item["type"] == "missing")
+    if item["type"] == "union_tag_invalid":  # of a union that one of the keys tells apart
+        context = item["ctx"]
+        loc.append(context["discriminator"].strip("'"))
+        message = f"got {context['tag']!r}, expected one of {context['expected_tags']}"
+    elif item["type"] == "union_tag_not_found":
+        loc.append(item["ctx"]["discriminator"].strip("'"))
+        message = "Field required"
+    return {"loc": loc, "message": message}
+
+
+def _place_in(body: object, loc: Sequence[str | int], *, is_missing: bool) -> list[str | int]:
+    """A path into the body as it was sent: pydantic's also names the members of unions that it has tried."""
+    place: list[str | int] = []
+    for part in loc:
+        if isinstance(body, dict) and (found := [key for key in (part, str(part)) if key in body]):
+            body = body[found[0]]
+        elif isinstance(body, list) and isinstance(part, int) and part < len(body):
+            body = body[part]
+        elif not (is_missing and part is loc[-1]):
+            continue
+        place.append(part)
+    return place

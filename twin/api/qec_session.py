@@ -5,42 +5,26 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import PlainTextResponse, Response
 
-from twin.api.deps import Operator, TheParts
+from twin.api.clients import while_asked
+from twin.api.deps import AnyCaller, Caller, Operator, TheParts, check_operator
 from twin.api.problems import responses
+from twin.bodies import Body, QuickList
 from twin.errors import TooLargeError
+from twin.jobs.model import AnalysisTask
 from twin.parts import Parts
 from twin.qec.session import LiveSession
 from twin.qec.spec import SessionSpec
+from twin.readouts import session_text
 
 router = APIRouter(prefix="/qec_session/v1", tags=["QEC session"])
 
 Bits = list[int] | list[list[int]]
 Words = list[int] | list[list[int]]
 Rounds = Annotated[int | None, Query(ge=1, le=100_000)]
-
-
-class SessionCreate(BaseModel):
-    """The rest of the checks, which need to know the codes, are the session's own."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    backend_id: str
-    code_family: Literal["repetition", "surface"]
-    code_distance: int
-    basis: Literal["Z", "X"] | None = None
-    seed: int | None = None
-    shots: int | None = Field(default=None, description="independent shots, run in lockstep; 1 when not given")
-    rounds: int | None = Field(default=None, description="fixed length; null leaves it open")
-    job_id: str | None = None
-    layout: Literal["native", "virtual"] | None = None
-    initial_state: Literal["random", "zeros", "ones"] | None = Field(
-        default=None, description="of the data qubits; null: random under device noise. Outcomes are relative to it"
-    )
-    noise: dict[str, float] | None = Field(default=None, examples=[{"uniform_prob": 0.005}])
 
 
 class SessionStatus(BaseModel):
@@ -89,10 +73,8 @@ class Syndrome(BaseModel):
     meas_data_words: Words
 
 
-class Correction(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    correction_bits: Bits
+class Correction(Body):
+    correction_bits: QuickList[int] | QuickList[QuickList[int]]
     kind: Literal["syndrome", "data", "observable"] | None = Field(default=None, description="null: by length")
 
 
@@ -118,10 +100,9 @@ class SessionEnd(BaseModel):
     meas_data_words: Words
 
 
-@router.post("/", response_model=SessionInfo, responses=responses(403, 404, 413, 422))
-async def create(body: SessionCreate, parts: TheParts, caller: Operator) -> dict[str, Any]:
+@router.post("/", response_model=SessionInfo, responses=responses(403, 404, 413, 422, 429))
+async def create_session(spec: SessionSpec, parts: TheParts, caller: Operator) -> dict[str, Any]:
     """Open a session: a live memory experiment on a backend's noise, as it is at every round."""
-    spec = SessionSpec.from_body(body.model_dump())
     if spec.job_id is not None:
         await parts.jobs.get(spec.job_id)
     return await parts.sessions.create(spec, caller.name)
@@ -132,11 +113,16 @@ async def create(body: SessionCreate, parts: TheParts, caller: Operator) -> dict
     response_model=Syndrome,
     responses=responses(403, 404, 409, 410, 413, 422),
 )
-async def syndrome(session_id: str, round_index: int, parts: TheParts, _caller: Operator) -> Response:
-    """The next round, or the last one again. With a fixed length, round `rounds` is the final readout."""
+async def get_syndrome(session_id: str, round_index: int, parts: TheParts, caller: AnyCaller) -> Response:
+    """The next round, or the last one again. With a fixed length, round `rounds` is the final readout.
+
+    A viewer reads the last one; to ask for the next one is to run it.
+    """
 
     def simulate(session: LiveSession) -> bytes:
         _check_listable(parts, session)
+        if round_index != session.last_round:
+            check_operator(caller)
         answer = {"session_id": session_id, **session.syndrome(round_index).to_dict()}
         return orjson.dumps(answer)
 
@@ -148,7 +134,9 @@ async def syndrome(session_id: str, round_index: int, parts: TheParts, _caller: 
     response_model=CorrectionTaken,
     responses=responses(403, 404, 409, 410, 413, 422),
 )
-async def correct(session_id: str, round_index: int, body: Correction, parts: TheParts, _caller: Operator) -> Response:
+async def post_correction(
+    session_id: str, round_index: int, body: Correction, parts: TheParts, _caller: Operator
+) -> Response:
     """Post the decoder's correction for the last round. It acts from then on, and on the verdict."""
 
     def take(session: LiveSession) -> bytes:
@@ -167,12 +155,12 @@ async def correct(session_id: str, round_index: int, body: Correction, parts: Th
 
 
 @router.get("/{session_id}/status", response_model=SessionStatus, responses=responses(404))
-async def status(session_id: str, parts: TheParts) -> dict[str, Any]:
+async def get_session(session_id: str, parts: TheParts) -> dict[str, Any]:
     return await parts.sessions.status(session_id)
 
 
 @router.post("/{session_id}/end", response_model=SessionEnd, responses=responses(403, 404, 409))
-async def end(session_id: str, parts: TheParts, _caller: Operator) -> dict[str, Any]:
+async def end_session(session_id: str, parts: TheParts, _caller: Operator) -> dict[str, Any]:
     """Read the data qubits and judge: was the logical observable right after all corrections?"""
     return await parts.sessions.end(session_id)
 
@@ -180,31 +168,40 @@ async def end(session_id: str, parts: TheParts, _caller: Operator) -> dict[str, 
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
-@router.get("/{session_id}/circuit", response_class=PlainTextResponse, responses=_TEXT | responses(404, 409, 410, 422))
-async def circuit(session_id: str, parts: TheParts, rounds: Rounds = None) -> PlainTextResponse:
+@router.get(
+    "/{session_id}/circuit", response_class=PlainTextResponse, responses=_TEXT | responses(404, 409, 410, 422, 429, 504)
+)
+async def get_session_circuit(
+    session_id: str, request: Request, parts: TheParts, caller: AnyCaller, rounds: Rounds = None
+) -> PlainTextResponse:
     """The memory circuit in Stim's format, with the noise that the device reports."""
 
-    def text(session: LiveSession) -> str:
-        return str(session.circuit(parts.sessions.reported_snapshot(session), rounds))
-
-    return PlainTextResponse(await parts.sessions.run(session_id, text))
+    return await _analysis(request, parts, caller, await parts.sessions.analysis(session_id, "circuit", rounds))
 
 
 @router.get(
     "/{session_id}/detector_error_model",
     response_class=PlainTextResponse,
-    responses=_TEXT | responses(404, 409, 410, 422),
+    responses=_TEXT | responses(404, 409, 410, 422, 429, 504),
 )
-async def detector_error_model(session_id: str, parts: TheParts, rounds: Rounds = None) -> PlainTextResponse:
+async def get_session_error_model(
+    session_id: str, request: Request, parts: TheParts, caller: AnyCaller, rounds: Rounds = None
+) -> PlainTextResponse:
     """The circuit's error model in Stim's format, decomposed into edges; detectors lie at (x, y, layer)."""
 
-    def text(session: LiveSession) -> str:
-        return str(session.detector_error_model(parts.sessions.reported_snapshot(session), rounds))
+    task = await parts.sessions.analysis(session_id, "detector_error_model", rounds)
+    return await _analysis(request, parts, caller, task)
 
-    return PlainTextResponse(await parts.sessions.run(session_id, text))
+
+async def _analysis(request: Request, parts: Parts, caller: Caller, task: AnalysisTask) -> PlainTextResponse:
+    return PlainTextResponse(await while_asked(request, session_text(parts.executor, task, caller.name)))
 
 
 def _check_listable(parts: Parts, session: LiveSession) -> None:
-    limit = parts.settings.limits.max_json_shots
-    if session.spec.shots > limit:
-        raise TooLargeError(f"{session.spec.shots} shots are too many for JSON (at most {limit}); use the stream")
+    limits, code, shots = parts.settings.limits, session.memory.code, session.spec.shots
+    num_qubits = code.num_data_qubits + code.num_stabilizers
+    limit = min(limits.max_json_shots, max(1, limits.max_json_outcomes // num_qubits))
+    if shots > limit:
+        raise TooLargeError(
+            f"{shots} shots of {num_qubits} qubits are too many for JSON (at most {limit}); use the stream"
+        )

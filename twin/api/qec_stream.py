@@ -14,12 +14,13 @@ import numpy as np
 import orjson
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 import qds1
-from twin.api.deps import OPERATORS, caller_of
+from twin.api.deps import caller_of, check_operator
 from twin.api.problems import problem_body, problem_of, problem_response
-from twin.errors import DeniedError, InvalidError, TwinError
+from twin.bodies import WHOLE, Body
+from twin.errors import InvalidError, TwinError
 from twin.parts import Parts
 from twin.qec.session import LiveSession
 
@@ -30,21 +31,17 @@ MAX_SHOTS_PER_FRAME = 1_000_000
 WORD_BYTES = 4
 
 
-class _Op(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PullShots(_Op):
+class PullShots(Body):
     op: Literal["shots"]
-    count: int = Field(ge=1, le=MAX_SHOTS_PER_FRAME)
-    first: int | None = Field(default=None, ge=0)
+    count: Annotated[int, Field(ge=1, le=MAX_SHOTS_PER_FRAME), WHOLE]
+    first: Annotated[int, Field(ge=0), WHOLE] | None = None
 
 
-class PullRound(_Op):
+class PullRound(Body):
     op: Literal["round"]
 
 
-class Flush(_Op):
+class Flush(Body):
     op: Literal["flush"]
 
 
@@ -78,9 +75,7 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
 
 
 async def _check(websocket: WebSocket, parts: Parts, session_id: str) -> None:
-    caller = await caller_of(websocket)
-    if caller.role not in OPERATORS:
-        raise DeniedError(f"this needs the role operator or admin; you are {caller.role}")
+    check_operator(await caller_of(websocket))
     await parts.sessions.run(session_id, lambda _session: None)
 
 

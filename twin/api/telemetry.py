@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from twin import clock
 from twin.api.deps import TheParts
 from twin.api.events import EventView, event_view
 from twin.api.problems import responses
+from twin.api.rendering import json_list, listed, streamed
+from twin.errors import Fault, InvalidError
 from twin.parts import Parts
 from twin.store import events, jobs, qec_points
 from twin.telemetry.qec import qec_point
@@ -104,7 +109,7 @@ class Compatibility(BaseModel):
 
 
 @router.get("/qubits", response_model=QubitsTelemetry, responses=responses(404, 422))
-async def qubits(backend_id: str, parts: TheParts) -> dict[str, Any]:
+async def get_qubit_telemetry(backend_id: str, parts: TheParts) -> dict[str, Any]:
     """The noise in force on every qubit, overrides and drift included."""
     snapshot = (await parts.backends.current(backend_id)).snapshot()
     names = set(QubitTelemetry.model_fields) - {"qubit"}
@@ -120,22 +125,31 @@ async def qubits(backend_id: str, parts: TheParts) -> dict[str, Any]:
 
 
 @router.get("/qec", response_model=QecPoint, responses=responses(404, 422))
-async def qec(backend_id: str, parts: TheParts, job_id: str | None = None, circuit_index: Index = 0) -> dict[str, Any]:
-    """Take a point: from what a decoder pushed (of this job, else of the backend's last such job), else estimated."""
+async def take_qec_point(
+    parts: TheParts, backend_id: str | None = None, job_id: str | None = None, circuit_index: Index = 0
+) -> dict[str, Any]:
+    """Take a point: from what a decoder pushed (of this job, else of the backend's last such job), else estimated.
+
+    A job knows its backend: with `job_id`, `backend_id` may be left out.
+    """
+    job = await _job(parts, backend_id, job_id) if job_id is not None else None
+    if job is not None:
+        backend_id = job.backend_id
+    if backend_id is None:
+        raise InvalidError("give backend_id or job_id", [Fault(("query", "backend_id"), "give it, or job_id")])
     backend = await parts.backends.current(backend_id)
-    if job_id is None:
+    if job is None:
         job = await parts.database.read(partial(jobs.latest_with_metrics, backend_id=backend_id))
-    else:
-        job = await parts.jobs.get_of(backend_id, job_id)
     request = await _circuit(parts, job.job_id, circuit_index) if job is not None else None
-    parts.backends.keep_snapshot(backend.snapshot())
-    point = qec_point(backend.snapshot(), job, circuit_index, request)
-    point_id = await parts.database.write(partial(qec_points.add, point=point, timestamp=clock.now()))
+    snapshot = backend.snapshot()
+    point = qec_point(snapshot, job, circuit_index, request)
+    add = partial(qec_points.add, point=point, timestamp=clock.now())
+    point_id = await asyncio.wrap_future(parts.backends.post_with([snapshot], add))
     return point | {"point_id": point_id}
 
 
 @router.get("/qec/summary", response_model=QecSummary, responses=responses(404, 422))
-async def qec_summary(parts: TheParts, backend_id: str | None = None, job_id: str | None = None) -> dict[str, Any]:
+async def get_qec_summary(parts: TheParts, backend_id: str | None = None, job_id: str | None = None) -> dict[str, Any]:
     """The newest point, and mean error rates over all points."""
     _check_backend(parts, backend_id)
     read = partial(qec_points.averages, backend_id=backend_id, job_id=job_id)
@@ -153,20 +167,20 @@ async def qec_summary(parts: TheParts, backend_id: str | None = None, job_id: st
 
 
 @router.get("/qec/history", response_model=QecHistory, responses=responses(404, 422))
-async def qec_history(
+async def get_qec_history(
     parts: TheParts,
     backend_id: str | None = None,
     job_id: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
-) -> dict[str, Any]:
+) -> Response:
     """The newest points, oldest first."""
     _check_backend(parts, backend_id)
     read = partial(qec_points.newest, backend_id=backend_id, job_id=job_id, limit=limit)
-    return {"points": await parts.database.read(read)}
+    return await listed("points", await parts.database.read(read), dict)
 
 
 @router.get("/loop", response_model=LoopCadence, responses=responses(404, 422))
-async def loop(backend_id: str, parts: TheParts) -> dict[str, Any]:
+async def get_loop_cadence(backend_id: str, parts: TheParts) -> dict[str, Any]:
     """How regularly `policy_update` commands come in."""
     parts.backends.get(backend_id)
     read = partial(
@@ -185,34 +199,36 @@ async def loop(backend_id: str, parts: TheParts) -> dict[str, Any]:
 
 
 @router.get("/trace/export", response_model=Trace, responses=responses(404, 422))
-async def trace(backend_id: str, job_id: str, parts: TheParts) -> dict[str, Any]:
+async def export_trace(job_id: str, parts: TheParts, backend_id: str | None = None) -> Response:
     """Everything about a job: request, events, QEC points, and the noise that it ran under."""
-    parts.backends.get(backend_id)
-    row = await parts.jobs.get_of(backend_id, job_id)
+    row = await _job(parts, backend_id, job_id)
     request = await parts.database.read(partial(jobs.request, job_id=job_id))
     found = await parts.database.read(partial(events.page, job_id=job_id, after_id=0, limit=MAX_TRACE_EVENTS))
     points = await parts.database.read(
         partial(qec_points.newest, backend_id=None, job_id=job_id, limit=MAX_TRACE_POINTS)
     )
-    return {
-        "backend_id": backend_id,
-        "job_id": job_id,
-        "exported_at": clock.to_text(clock.now()),
-        "job": {
-            "status": row.status,
-            "metadata": row.metadata,
-            "error": row.error,
-            "request": orjson.loads(request or b"null"),
-        },
-        "events": [event_view(event) for event in found],
-        "qec_points": points,
-        "snapshot": await parts.job_snapshot(row),
-        "complete": len(found) < MAX_TRACE_EVENTS and len(points) < MAX_TRACE_POINTS,
+    job = {
+        "status": row.status,
+        "metadata": row.metadata,
+        "error": row.error,
+        "request": orjson.Fragment(request or b"null"),
     }
+    head = {"backend_id": row.backend_id, "job_id": job_id, "exported_at": clock.to_text(clock.now()), "job": job}
+    is_complete = len(found) < MAX_TRACE_EVENTS and len(points) < MAX_TRACE_POINTS
+    tail = {"snapshot": await parts.job_snapshot(row), "complete": is_complete}
+
+    def rendered() -> Iterator[bytes]:
+        yield orjson.dumps(head)[:-1] + b',"events":'
+        yield from json_list(found, event_view)
+        yield b',"qec_points":'
+        yield from json_list(points, dict)
+        yield b"," + orjson.dumps(tail)[1:]
+
+    return streamed(rendered())
 
 
 @router.get("/scenario/compatibility", response_model=Compatibility, responses=responses(404, 422))
-async def compatibility(backend_id: str, parts: TheParts) -> dict[str, Any]:
+async def get_scenario_compatibility(backend_id: str, parts: TheParts) -> dict[str, Any]:
     """Which keys of the active scenario's file mean something, and which are ignored."""
     backend = await parts.backends.current(backend_id)
     name = backend.controlled.state.scenario
@@ -223,6 +239,14 @@ async def compatibility(backend_id: str, parts: TheParts) -> dict[str, Any]:
         "recognized": list(scenario.recognized_keys) if scenario else [],
         "ignored": list(scenario.ignored_keys) if scenario else [],
     }
+
+
+async def _job(parts: Parts, backend_id: str | None, job_id: str) -> jobs.JobRow:
+    """A job, which is that backend's where one is named."""
+    if backend_id is None:
+        return await parts.jobs.get(job_id)
+    parts.backends.get(backend_id)
+    return await parts.jobs.get_of(backend_id, job_id)
 
 
 def _check_backend(parts: Parts, backend_id: str | None) -> None:

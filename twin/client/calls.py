@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 from twin.client.types import (
     Circuit,
+    JobPage,
     JobResult,
     JobStatus,
     Json,
@@ -22,7 +24,10 @@ T = TypeVar("T", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request below `/api/v1/digital-twin`, and whether its answer is JSON or text."""
+    """One request below `/api/v1/digital-twin`.
+
+    is_text: its answer is text, not JSON. is_done_once: the twin does it once, however often it is sent.
+    """
 
     method: str
     path: str
@@ -30,6 +35,12 @@ class Call(Generic[T]):
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     is_text: bool = False
+    is_done_once: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again when its answer was lost, and does no more than once."""
+        return self.method == "GET" or self.is_done_once or "Idempotency-Key" in self.headers
 
 
 def _get(route: str, /, **params: Any) -> Call[Any]:
@@ -70,7 +81,7 @@ def submit_job(
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> Call[JobStatus]:
-    """Submit circuits; with an idempotency key the call may be repeated."""
+    """Submit circuits. A call is one job, however often it is sent; `idempotency_key` makes several calls one job."""
     body = {
         "backend_id": backend_id,
         "circuits": list(circuits),
@@ -79,8 +90,21 @@ def submit_job(
         "memory": memory,
         "metadata": dict(metadata or {}),
     }
-    headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else {}
+    headers = {"Idempotency-Key": uuid4().hex if idempotency_key is None else idempotency_key}
     return Call("POST", "/jobs", json=body, headers=headers)
+
+
+def jobs(
+    *,
+    state: str | Sequence[str] | None = None,
+    backend_id: str | None = None,
+    user: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Call[JobPage]:
+    """One page of your jobs, newest first; its `next_cursor` asks for the next. `user`: admins may ask for `all`."""
+    states = [state] if isinstance(state, str) else state
+    return _get("/jobs", state=states, backend_id=backend_id, user=user, limit=limit, cursor=cursor)
 
 
 def job(job_id: str) -> Call[JobStatus]:
@@ -93,6 +117,7 @@ def job_result(job_id: str) -> Call[JobResult]:
 
 
 def cancel_job(job_id: str) -> Call[JobStatus]:
+    """Cancel a job that waits or runs; TwinApiError with status 409 for one that is over."""
     return Call("DELETE", f"/jobs/{quote(job_id, safe='')}")
 
 
@@ -214,7 +239,7 @@ def correct(
     body: Json = {"correction_bits": [list(row) if isinstance(row, Sequence) else row for row in correction_bits]}
     if kind is not None:
         body["kind"] = kind
-    return _post(_session(session_id, f"round/{round_index}/correction"), body)
+    return Call("POST", _session(session_id, f"round/{round_index}/correction"), json=body, is_done_once=True)
 
 
 def session_status(session_id: str) -> Call[SessionInfo]:
@@ -222,7 +247,7 @@ def session_status(session_id: str) -> Call[SessionInfo]:
 
 
 def end_session(session_id: str) -> Call[SessionEnd]:
-    return _post(_session(session_id, "end"))
+    return Call("POST", _session(session_id, "end"), is_done_once=True)
 
 
 def session_circuit(session_id: str, rounds: int | None = None) -> Call[str]:

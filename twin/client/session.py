@@ -15,9 +15,39 @@ from twin.client.types import Tokens
 from twin.errors import TwinError
 from twin.settings import URL_PREFIX
 
-AUTH_PATH = "/api/v1/auth"
+API_PATH = "/api/v1"
+AUTH_PATH = f"{API_PATH}/auth"
 RENEW_BEFORE_S = 30.0
 ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+
+
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 1.0
+SHORTEST_TIMEOUT_S = 1.0
+AWAY = (502, 503)
+"""What a gateway whose twin is away, or a twin whose database is away, answers."""
+
+
+class Attempts:
+    """How often, and for how long, something is tried: pauses that grow, until a deadline.
+
+    Args:
+        seconds: from now; 0 for one attempt.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._pause_s = FIRST_PAUSE_S
+
+    def pause_s(self, error: TwinError) -> float:
+        """How long to wait before the next attempt; raises the error when there is none."""
+        if time.monotonic() + self._pause_s > self._deadline:
+            raise error
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LAST_PAUSE_S)
+        return pause_s
+
+    def request_timeout_s(self, usual_s: float) -> float:
+        """A request's own deadline: the usual one, or what is left if that is less (but time for an answer)."""
+        return min(usual_s, max(self._deadline - time.monotonic(), SHORTEST_TIMEOUT_S))
 
 
 @dataclass(slots=True)
@@ -50,6 +80,15 @@ class Credentials:
         if self.email is None or self.password is None:
             raise TwinError("the token is no longer valid, and there is no email and password to log in with")
         return f"{AUTH_PATH}/login", {"email": self.email, "password": self.password}
+
+
+def gateway_url(url: str) -> str:
+    """The gateway's address from it, or from one of the API's below it."""
+    url = url.rstrip("/")
+    for prefix in (URL_PREFIX, AUTH_PATH, API_PATH):
+        if url.endswith(prefix):
+            return url.removesuffix(prefix)
+    return url
 
 
 def request_arguments(call: Call[object], token: str | None) -> dict[str, object]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,21 +16,33 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 
 from twin.client.errors import TwinApiError, TwinUnreachableError, error_of
+from twin.errors import TwinError
 
 Words = NDArray[np.uint32]
 MAX_FRAME_BYTES = 8 * 2**20
+RENEWAL_CHECK_S = 1.0
 
 
 class SessionStream:
     """A pull stream: nothing is sent that was not asked for, so a slow decoder is never flooded."""
 
-    def __init__(self, connection: ClientConnection, timeout_s: float) -> None:
+    def __init__(self, connection: ClientConnection, timeout_s: float, token_of: Callable[[], str], token: str) -> None:
         self._connection = connection
         self._timeout_s = timeout_s
+        self._token_of = token_of
+        self._token = token
+        self._is_closed = threading.Event()
+        threading.Thread(target=self._keep_renewed, name="stream-token", daemon=True).start()
 
     @classmethod
-    def open(cls, url: str, token: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> SessionStream:
-        """Raises TwinApiError when the twin refuses, TwinUnreachableError when it does not answer."""
+    def open(
+        cls, url: str, token_of: Callable[[], str], timeout_s: float, tls: ssl.SSLContext | None = None
+    ) -> SessionStream:
+        """Raises TwinApiError when the twin refuses, TwinUnreachableError when it does not answer.
+
+        token_of: an access token that is good at the time; a stream ends with its token, so it is given each new one.
+        """
+        token = token_of()
         try:
             connector = connect(
                 url,
@@ -42,9 +57,9 @@ class SessionStream:
             connection = connector.__enter__()  # closed by `close`: a stream outlives this function
         except InvalidStatus as error:
             raise error_of(error.response.status_code, bytes(error.response.body or b"")) from error
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
+        except (OSError, ConnectionClosed, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise TwinUnreachableError(f"no stream at {url}: {error}") from error
-        return cls(connection, timeout_s)
+        return cls(connection, timeout_s, token_of, token)
 
     def next_shots(self, count: int, first_shot: int | None = None) -> Words:
         """The next at most `count` whole shots (uint32 words of SYNDROME.. MEAS_DATA); empty when all are out.
@@ -72,6 +87,7 @@ class SessionStream:
         return int(answer["corrections_received"])
 
     def close(self) -> None:
+        self._is_closed.set()
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -81,6 +97,23 @@ class SessionStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _keep_renewed(self) -> None:
+        """Also while nothing is asked for: a decoder may take longer with its shots than a token lives."""
+        while not self._is_closed.wait(RENEWAL_CHECK_S):
+            try:
+                token = self._token_of()
+                if token != self._token:
+                    self._connection.send(json.dumps({"op": "renew", "access_token": token, "quiet": True}))
+                    self._token = token
+            except ConnectionClosed:
+                return  # whoever uses the stream is told
+            except TwinUnreachableError:
+                continue  # a gateway that is away for a moment
+            except TwinError as error:
+                if isinstance(error, TwinApiError) and error.status != HTTPStatus.UNAUTHORIZED:
+                    continue  # busy, or its database is away
+                return  # there is nothing to log in with: the stream ends with its token, and says so
 
     def _pull(self, request: dict[str, Any]) -> Words:
         self._send(json.dumps(request))

@@ -21,6 +21,25 @@ class JobStatus(TypedDict):
     metadata: Json
 
 
+class ListedJob(TypedDict):
+    job_id: str
+    user: str
+    status: Literal["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"]
+    backend_id: str
+    shots: int
+    num_circuits: int
+    queue_position: int | None
+    created_at: str
+    timeline: dict[str, str | None]
+    attempts: int
+    error: str | None
+
+
+class JobPage(TypedDict):
+    jobs: list[ListedJob]
+    next_cursor: str | None
+
+
 class CircuitResult(TypedDict, total=False):
     circuit_index: int
     shots: int

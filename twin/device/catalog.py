@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from twin.device.device import (
@@ -36,8 +35,10 @@ from twin.device.schema import (
     ScenarioFile,
     SchedulerFile,
 )
+from twin.device.yaml_text import parse_yaml
 
 AnyFile = TypeVar("AnyFile", bound=BaseModel)
+MAX_TOTAL_QUBITS = 16_384
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -62,7 +63,11 @@ class DeviceCatalog:
         """
         reader = _Reader(config_dir, texts)
         entries = reader.read("backends.yaml", BackendsFile).backends
-        devices = {entry.backend_id: _device(reader, entry) for entry in entries}
+        devices = {}
+        for entry in entries:
+            devices[entry.backend_id] = _device(reader, entry)
+            if sum(device.n_qubits for device in devices.values()) > MAX_TOTAL_QUBITS:
+                raise ConfigError(f"backends.yaml: the backends have more than {MAX_TOTAL_QUBITS} qubits in all")
         for folder, model in (("devices", DeviceFile), ("noise", NoiseFile), ("scheduler", SchedulerFile)):
             for path in reader.paths(folder):
                 reader.read(path, model)
@@ -81,6 +86,8 @@ class _Reader:
     def __init__(self, config_dir: Path, texts: Mapping[str, str]) -> None:
         self._dir = config_dir
         self._texts = texts
+        self._raw: dict[str, object] = {}
+        self._read: dict[str, BaseModel] = {}
 
     def paths(self, folder: str) -> list[str]:
         on_disk = {f"{folder}/{path.name}" for path in (self._dir / folder).glob("*.y*ml")}
@@ -95,21 +102,25 @@ class _Reader:
         return f"{folder}/{name}.yaml"
 
     def raw(self, path: str) -> object:
+        """A file's data; parsed once, however many backends name it."""
+        if path in self._raw:
+            return self._raw[path]
         try:
             text = self._texts[path] if path in self._texts else (self._dir / path).read_text(encoding="utf-8")
-            if "*" in text and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-                raise ConfigError(f"{path}: YAML aliases are not allowed (they can expand without bound)")
-            return yaml.safe_load(text)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read in the folder {self._dir}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: is not UTF-8 text: {error}") from error
-        except (yaml.YAMLError, RecursionError) as error:
-            raise ConfigError(f"{path}: is not valid YAML: {error}") from error
+        self._raw[path] = parse_yaml(path, text)
+        return self._raw[path]
 
     def read(self, path: str, model: type[AnyFile]) -> AnyFile:
+        known = self._read.get(path)
+        if isinstance(known, model):
+            return known
         try:
-            return model.model_validate(self.raw(path))
+            self._read[path] = found = model.model_validate(self.raw(path))
+            return found
         except ValidationError as error:
             faults = faults_of(error)
             raise ConfigError(f"{path}: {described(faults)}", faults) from error

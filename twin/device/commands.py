@@ -3,53 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from twin.bodies import WHOLE, Body, QuickList
 from twin.device.controller import ControllerState, CryoState, Multipliers, QubitOverride, ReadoutConfig
 from twin.device.device import Device, Scenario
 from twin.device.errors import CommandError, described, faults_of
-from twin.device.schema import Index, NotNegative, Strict
+from twin.device.schema import MAX_QUBITS, NotNegative
 from twin.errors import Fault
 
 REVERT = -1
 MAX_MULTIPLIER = 1e6
 
 
-def _or_revert(low: float, high: float) -> AfterValidator:
-    """Accepts low <= value <= high, and REVERT."""
+@dataclass(frozen=True, slots=True)
+class _OrRevert:
+    """A number from low to high, or REVERT."""
 
-    def check(value: float) -> float:
-        if value != REVERT and not low <= value <= high:
-            raise ValueError(f"must be from {low:g} to {high:g}, or {REVERT} to revert; got {value:g}")
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        in_range = {"type": "number", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [in_range, {"const": REVERT, "description": "reverts it"}]}
+
+    def _check(self, value: float) -> float:
+        if value != REVERT and not self.low <= value <= self.high:
+            raise ValueError(f"must be from {self.low:g} to {self.high:g}, or {REVERT} to revert; got {value:g}")
         return value
 
-    return AfterValidator(check)
 
-
+Index = Annotated[int, Field(ge=0), WHOLE]
 Multiplier = Annotated[NotNegative, Field(le=MAX_MULTIPLIER)]
 Scale = Annotated[float, Field(gt=0.0, le=MAX_MULTIPLIER, allow_inf_nan=False)]
 Key = Annotated[int, Field(ge=0, strict=False)]  # JSON has text for keys
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Time = Annotated[Finite, _or_revert(1e-3, 1e9)]
-Share = Annotated[Finite, _or_revert(0.0, 1.0)]
-Temperature = Annotated[Finite, _or_revert(0.1, 300_000.0)]
-CoherenceFactor = Annotated[Finite, _or_revert(1e-6, MAX_MULTIPLIER)]
-Integration = Annotated[Finite, _or_revert(1.0, 1e7)]
-Threshold = Annotated[Finite, _or_revert(-0.9, 1.9)]
-AnyPayload = TypeVar("AnyPayload", bound=Strict)
+Time = Annotated[Finite, _OrRevert(1e-3, 1e9)]
+Share = Annotated[Finite, _OrRevert(0.0, 1.0)]
+Temperature = Annotated[Finite, _OrRevert(0.1, 300_000.0)]
+CoherenceFactor = Annotated[Finite, _OrRevert(1e-6, MAX_MULTIPLIER)]
+Integration = Annotated[Finite, _OrRevert(1.0, 1e7)]
+Threshold = Annotated[Finite, _OrRevert(-0.9, 1.9)]
+AnyPayload = TypeVar("AnyPayload", bound=Body)
 
 
-class _Payload(Strict):
-    """Values are taken as they are: no text for a number, no true for 1."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class _AtLeastOne(_Payload):
+class _AtLeastOne(Body):
     """A payload that must say something."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> _AtLeastOne:
@@ -69,7 +86,11 @@ class PolicyUpdate(InjectNoiseOverride):
     pass
 
 
-class SetQubitNoise(_Payload):
+class SetQubitNoise(Body):
+    """Absolute values for one qubit; -1 reverts one. A T2 above 2 T1 counts as 2 T1, and `notes` says so."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
+
     qubit: Index
     t1_us: Time | None = None
     t2_us: Time | None = None
@@ -83,28 +104,32 @@ class SetQubitNoise(_Payload):
         return self
 
 
-class ResetQubitNoise(_Payload):
+class ResetQubitNoise(Body):
     qubit: Index | None = None
 
 
-class SetScenario(_Payload):
+class SetScenario(Body):
     scenario_name: str | None
 
 
-class SetPulseSchedule(_Payload):
+class SetPulseSchedule(Body):
     error_multiplier: Multiplier
 
 
-class SetAdcGain(_Payload):
+class SetAdcGain(Body):
     readout_error_multiplier: Multiplier
 
 
-class SetDacBias(_Payload):
+class SetDacBias(Body):
     gate_error_multiplier: Multiplier
 
 
-class Reset(_Payload):
+class Reset(Body):
     pass
+
+
+class Recalibrate(Body):
+    """Changes no noise, only what the device reports of it."""
 
 
 class SetCryo(_AtLeastOne):
@@ -116,15 +141,32 @@ class SetCryo(_AtLeastOne):
     still_mk: Temperature | None = None
 
 
+def _few_thresholds(value: Any) -> Any:
+    """Before each is looked at: a fault for every one of a million keys is work."""
+    if isinstance(value, dict) and len(value) > MAX_QUBITS:
+        raise PydanticCustomError(
+            "too_many_keys",
+            "has {num_keys} keys, expected at most {limit}",
+            {"num_keys": len(value), "limit": MAX_QUBITS},
+        )
+    return value
+
+
 class SetReadoutConfig(_AtLeastOne):
-    channels: Annotated[list[Index], Field(min_length=1)] | Literal[-1] | None = None
+    channels: Annotated[QuickList[Index], Field(min_length=1)] | Literal[-1] | None = None
     integration_time_ns: Integration | None = None
-    thresholds: dict[Key, Threshold] | None = None
+    thresholds: (
+        Annotated[
+            dict[Key, Threshold],
+            BeforeValidator(_few_thresholds),
+            Field(max_length=MAX_QUBITS, json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}}),
+        ]
+        | None
+    ) = None
 
 
-# Changes no noise, only what the device reports of it: not a matter of the state here.
 RECALIBRATE = "recalibrate"
-PAYLOADS: Mapping[str, type[Strict]] = {
+PAYLOADS: Mapping[str, type[Body]] = {
     "inject_noise_override": InjectNoiseOverride,
     "set_qubit_noise": SetQubitNoise,
     "reset_qubit_noise": ResetQubitNoise,
@@ -134,6 +176,7 @@ PAYLOADS: Mapping[str, type[Strict]] = {
     "set_adc_gain": SetAdcGain,
     "set_dac_bias": SetDacBias,
     "reset": Reset,
+    RECALIBRATE: Recalibrate,
 }
 
 
@@ -150,7 +193,7 @@ def apply_command(
         CommandError: unknown command or key, a value out of range, a qubit or scenario that is not there.
     """
     if command_type not in PAYLOADS:
-        known = ", ".join((*PAYLOADS, RECALIBRATE))
+        known = ", ".join(PAYLOADS)
         fault = Fault(("command_type",), f"{command_type!r} is not one of {known}")
         raise CommandError(f"unknown command_type {command_type!r}; known: {known}", [fault])
     command = _checked(PAYLOADS[command_type], payload)
@@ -175,6 +218,8 @@ def apply_command(
             return replace(state, adc_readout_error_multiplier=command.readout_error_multiplier)
         case SetDacBias():
             return replace(state, dac_gate_error_multiplier=command.gate_error_multiplier)
+        case Recalibrate():
+            return state
     return ControllerState()
 
 
@@ -220,13 +265,13 @@ def set_readout_config(state: ControllerState, device: Device, payload: Mapping[
 
 def _checked(model: type[AnyPayload], payload: Mapping[str, Any]) -> AnyPayload:
     try:
-        return TypeAdapter(model).validate_python(payload)
+        return model.model_validate(payload)
     except ValidationError as error:
         faults = faults_of(error, ("payload",))
         raise CommandError(described(faults), faults) from error
 
 
-def _changes(command: Strict) -> dict[str, Any]:
+def _changes(command: Body) -> dict[str, Any]:
     """Fields that were given a value; REVERT becomes None."""
     given = {name: getattr(command, name) for name in command.model_fields_set}
     return {name: None if value == REVERT else value for name, value in given.items() if value is not None}

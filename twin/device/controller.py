@@ -67,12 +67,19 @@ class ReadoutConfig:
     """Settings of the readout chain. None or empty: the calibrated ones.
 
     `thresholds` are positions between the two calibrated signal levels: 0 is |0>'s, 1 is |1>'s, 0.5 the calibrated
-    decision. `channels` select what a readout returns, not what is simulated.
+    decision. `channels` select what a readout returns, and whose integration time is set (None: every qubit's); all
+    qubits are simulated.
     """
 
     channels: tuple[int, ...] | None = None
     integration_time_ns: float | None = None
     thresholds: Mapping[int, float] = field(default_factory=dict)
+
+    def integration_ns(self, qubit: int, calibrated_ns: float) -> float:
+        """How long a qubit's signal is integrated."""
+        if self.integration_time_ns is None or (self.channels is not None and qubit not in self.channels):
+            return calibrated_ns
+        return self.integration_time_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from twin.errors import Fault, InvalidError
 
+MAX_FAULTS = 20
+
 
 class ConfigError(InvalidError):
     """A configuration file is missing, is not YAML, or does not fit its schema."""
@@ -23,8 +25,12 @@ class CommandError(InvalidError):
 
 
 def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> tuple[Fault, ...]:
-    """pydantic's findings as field-level faults, below `prefix`."""
-    return tuple(Fault((*prefix, *item["loc"]), item["msg"].removeprefix("Value error, ")) for item in error.errors())
+    """pydantic's findings as field-level faults, below `prefix`; the first ones where there are many."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = [Fault((*prefix, *item["loc"]), item["msg"].removeprefix("Value error, ")) for item in found[:MAX_FAULTS]]
+    if len(found) > MAX_FAULTS:
+        faults.append(Fault((*prefix,), f"and {len(found) - MAX_FAULTS} more"))
+    return tuple(faults)
 
 
 def described(faults: Sequence[Fault]) -> str:

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, field_validator, model_validator
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Period = Annotated[float, Field(ge=1e-3, le=1e9, description="seconds")]  # drift draws as often as their ratio halves
+Sigma = Annotated[float, Field(ge=0.0, le=10.0)]
 Index = Annotated[int, Field(ge=0)]
+PairKey = Annotated[str, Field(pattern=r"^\d{1,9}-\d{1,9}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 MAX_QUBITS = 1024
+MAX_BACKENDS = 256
+MAX_PAIRS = 4 * MAX_QUBITS
+MAX_UNKNOWN_KEYS = 20
+
+
+T = TypeVar("T")
+QuickList = Annotated[list[T], FailFast()]
+"""A list that may be long: its first fault is told, not a million of them."""
+
+
+def _at_most(limit: int) -> Callable[[Any], Any]:
+    """Refuses a map with more keys, before work is put into each of them."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > limit:
+            raise ValueError(f"{len(value)} keys, expected at most {limit}")
+        return value
+
+    return check
 
 
 class Strict(BaseModel):
-    """A frozen model that refuses keys it does not know."""
+    """A frozen model that refuses keys it does not know: each by its name, unless they are many."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_number_of_keys(cls, value: Any) -> Any:
+        return _at_most(len(cls.model_fields) + MAX_UNKNOWN_KEYS)(value)
 
 
 class BackendEntry(Strict):
@@ -34,7 +62,7 @@ class BackendEntry(Strict):
 class BackendsFile(Strict):
     """backends.yaml."""
 
-    backends: list[BackendEntry] = Field(min_length=1)
+    backends: QuickList[BackendEntry] = Field(min_length=1, max_length=MAX_BACKENDS)
 
     @field_validator("backends")
     @classmethod
@@ -59,11 +87,11 @@ class DeviceModel(Strict):
 
     description: str = ""
     n_qubits: Annotated[int, Field(ge=1, le=MAX_QUBITS)]
-    basis_gates: list[Literal["cx", "cz", "id", "rz", "sx", "x"]] = Field(min_length=1)
-    coupling_map: list[tuple[Index, Index]]
-    qubit_positions: list[tuple[float, float]]
-    max_shots: Annotated[int, Field(ge=1)]
-    max_circuits_per_job: Annotated[int, Field(ge=1)]
+    basis_gates: QuickList[Literal["cx", "cz", "id", "rz", "sx", "x"]] = Field(min_length=1)
+    coupling_map: QuickList[tuple[Index, Index]]
+    qubit_positions: QuickList[tuple[float, float]]
+    max_shots: Annotated[int, Field(ge=1, le=10**9)]
+    max_circuits_per_job: Annotated[int, Field(ge=1, le=10**6)]
     dt_ns: Positive = 1.0
     durations_ns: DurationsModel
     schedule: Literal["asap", "alap"] = "asap"
@@ -111,13 +139,13 @@ class DriftModel(Strict):
 
     enabled: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    correlation_time_s: Positive = 3600.0
-    step_s: Positive = 60.0
-    recalibration_interval_s: Positive | None = None
-    sigma_t1: NotNegative = 0.1
-    sigma_t2: NotNegative = 0.1
-    sigma_readout: NotNegative = 0.1
-    sigma_gate: NotNegative = 0.1
+    correlation_time_s: Period = 3600.0
+    step_s: Period = 60.0
+    recalibration_interval_s: Period | None = None
+    sigma_t1: Sigma = 0.1
+    sigma_t2: Sigma = 0.1
+    sigma_readout: Sigma = 0.1
+    sigma_gate: Sigma = 0.1
 
 
 class NoiseModel(Strict):
@@ -126,8 +154,8 @@ class NoiseModel(Strict):
     description: str = ""
     qubit: QubitModel | None = None
     edge: EdgeModel | None = None
-    qubits: dict[Index, QubitOverlay] = Field(default_factory=dict)
-    edges: dict[Annotated[str, Field(pattern=r"^\d+-\d+$")], EdgeModel] = Field(default_factory=dict)
+    qubits: Annotated[dict[Index, QubitOverlay], BeforeValidator(_at_most(MAX_QUBITS))] = Field(default_factory=dict)
+    edges: Annotated[dict[PairKey, EdgeModel], BeforeValidator(_at_most(MAX_PAIRS))] = Field(default_factory=dict)
     drift: DriftModel = DriftModel()
 
 
@@ -170,7 +198,7 @@ class ScenarioModel(BaseModel):
     name: Name | None = None
     description: str = ""
     multipliers: ScenarioFactors = ScenarioFactors()
-    qubits: dict[Index, ScenarioFactors] = Field(default_factory=dict)
+    qubits: Annotated[dict[Index, ScenarioFactors], BeforeValidator(_at_most(MAX_QUBITS))] = Field(default_factory=dict)
 
 
 class ScenarioFile(BaseModel):

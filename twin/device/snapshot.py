@@ -117,14 +117,15 @@ def compose(
     scenario = scenarios.get(state.scenario) if state.scenario is not None else None
     qubits = tuple(_qubit(device, scenario, state, drift, index) for index in range(device.n_qubits))
     edges = {pair: _edge(device, scenario, state, drift, qubits, pair) for pair in device.edges}
-    integration_ns = state.readout_config.integration_time_ns
+    calibrated_ns = device.durations.measure_ns
+    integrations_ns = [state.readout_config.integration_ns(index, calibrated_ns) for index in range(device.n_qubits)]
     content: dict[str, Any] = {
         "backend_id": device.backend_id,
         "scenario": scenario.name if scenario else None,
         "two_qubit_gate": device.two_qubit_gate,
         "schedule": device.schedule,
         "single_qubit_ns": device.durations.single_qubit_ns,
-        "measure_ns": device.durations.measure_ns if integration_ns is None else integration_ns,
+        "measure_ns": max(integrations_ns),  # qubits are measured at one time: the longest says when it is over
         "reset_ns": device.durations.reset_ns,
         "exec_time_scale": state.exec_time_scale,
         "temperature_mk": state.cryo.effective_temperature_mk,
@@ -253,7 +254,7 @@ def _readout(
     error0, error1 = (min(error * factor, max(error, 0.5)) for error in (file.prob_meas1_prep0, file.prob_meas0_prep1))
     config = state.readout_config
     calibrated_ns = device.durations.measure_ns
-    integration_ns = calibrated_ns if config.integration_time_ns is None else config.integration_time_ns
+    integration_ns = config.integration_ns(index, calibrated_ns)
     threshold = config.thresholds.get(index, 0.5)
     calibrated = Integration(file.t1_us * 1e3, calibrated_ns, 0.5)
     return assignment_errors(error0, error1, calibrated, Integration(t1_us * 1e3, integration_ns, threshold))

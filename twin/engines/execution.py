@@ -15,8 +15,9 @@ from twin.device.snapshot import NoiseSnapshot
 from twin.engines.clifford_program import run_clifford
 from twin.engines.density import Distribution, exact_distribution
 from twin.engines.errors import CircuitError
+from twin.engines.forms import MemoryExperiment
 from twin.engines.limits import DEFAULT_LIMITS, CircuitLimits
-from twin.engines.preparation import MemoryCircuit, PreparedCircuit
+from twin.engines.preparation import PreparedCircuit
 from twin.engines.program import Program, schedule
 from twin.engines.sampling import (
     Bits,
@@ -263,7 +264,7 @@ def _run_memory(
     )
 
 
-def _memory_parts(prepared: PreparedCircuit) -> tuple[MemoryCircuit, Device]:
+def _memory_parts(prepared: PreparedCircuit) -> tuple[MemoryExperiment, Device]:
     if prepared.memory is None or prepared.device is None:
         raise CircuitError("a prepared circuit holds a program, a stim circuit or a memory experiment")
     return prepared.memory, prepared.device

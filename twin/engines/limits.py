@@ -12,6 +12,8 @@ class CircuitLimits:
     max_source_bytes: int = 2**20
     max_clbits: int = 4096
     max_operations: int = 100_000
+    max_definition_depth: int = 200
+    max_sized_definitions: int = 10_000  # looks at a definition whose size depends on its parameters
     max_expression_depth: int = 64
     max_expression_chars: int = 1000
     max_exact_elements: int = 2**22

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -20,36 +21,100 @@ from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 
 from twin.device.device import Device
 from twin.engines.errors import CircuitError
+from twin.engines.forms import Action
 from twin.engines.limits import CircuitLimits
 from twin.engines.program import Condition, Operation, Program
-from twin.engines.source import check_source
+from twin.engines.source import check_source, declarations
 from twin.qiskit_target import make_target
 
 _SEED = 20240527
 _END = "the end of a qubit"
 MAX_DELAY_NS = 1e15
 """Eleven days; times are sums of delays, and stay finite."""
+_ON_EACH_QUBIT = frozenset({"measure", "barrier", "reset", "delay"})
+_GATE_ALIASES = {
+    "i": "id",
+    "not": "x",
+    "cnot": "cx",
+    "ccnot": "ccx",
+    "toffoli": "ccx",
+    "fredkin": "cswap",
+    "phase": "p",
+    "cphase": "cp",
+    "m": "measure",
+}
+"""Other names that are usual for Qiskit's gates; upper case is as good as lower."""
 _POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
 
 
 def parse_qasm(source: str, device: Device, limits: CircuitLimits) -> QuantumCircuit:
-    """OpenQASM 2.0 to a circuit; legacy gates (sx, p, u, ...) are known without a definition.
+    """OpenQASM 2.0 to a circuit of gates that Qiskit knows; legacy gates (sx, p, u, ...) need no definition.
 
-    `opaque delay(t) q;` declares Qiskit's delay, a wait of t times the device's `dt_ns`; any other opaque gate may be
-    declared, and not used.
+    A gate that the source defines means what its definition says, whatever Qiskit has under that name: definitions are
+    written out here, before anything looks at a name. `opaque delay(t) q;` declares Qiskit's delay, a wait of t times
+    the device's `dt_ns`; any other opaque gate may be declared, and not used.
 
     Raises:
         CircuitError: with line and column.
     """
     bare = check_source(source, device.n_qubits, limits)
     try:
-        circuit = qasm2.loads(bare, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
+        circuit = qasm2.loads(bare, include_path=(), custom_instructions=_legacy_gates(bare))
+        _check_expansion(circuit, limits)
+        circuit = _written_out(circuit)
     except qasm2.QASM2ParseError as error:
         raise _parse_error(str(error.message)) from error
     except (QiskitError, ValueError, ArithmeticError, RecursionError) as error:
         raise CircuitError(f"the source cannot be parsed: {error}") from error
-    _check_expansion(circuit, limits)
     return _with_delays_in_ns(circuit, device.dt_ns) if "delay" in bare else circuit
+
+
+def _legacy_gates(source: str) -> list[qasm2.CustomInstruction]:
+    """Qiskit's legacy gates less those that the source defines, or declares opaque in another shape.
+
+    Qiskit would take a custom instruction in place of a definition of the same name, or refuse it as mismatched.
+    """
+    shapes = {each.name: each for each in declarations(source)}
+    return [
+        legacy
+        for legacy in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+        if (own := shapes.get(legacy.name)) is None
+        or (own.is_opaque and (own.num_params, own.num_qubits) == (legacy.num_params, legacy.num_qubits))
+    ]
+
+
+def _written_out(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit with every gate of the source's own as its definition's gates.
+
+    Qiskit's translation goes by name: left as it is, a gate of the source's own would become Qiskit's of that name.
+    """
+    written = circuit.copy_empty_like()
+    for item in circuit.data:
+        operation = item.operation
+        if isinstance(operation, IfElseOp):
+            blocks = [_written_out(block) for block in operation.blocks]
+            written.append(item.replace(operation=operation.replace_blocks(blocks)))
+        elif _is_defined(operation):
+            for gate, qubits in _gates_of(operation, item.qubits):
+                written.append(gate, qubits)
+        else:
+            written.append(item)
+    return written
+
+
+def _is_defined(operation: Any) -> bool:
+    """Whether the parser made the gate from a definition. Qiskit keeps its class for them to itself."""
+    return (type(operation).__module__ or "").startswith("qiskit.qasm2")
+
+
+def _gates_of(operation: Any, qubits: Sequence[Any]) -> Iterator[tuple[Any, Sequence[Any]]]:
+    if not _is_defined(operation):
+        yield operation, qubits
+        return
+    body = operation.definition
+    place = dict(zip(body.qubits, qubits, strict=True))
+    for item in body.data:
+        yield from _gates_of(item.operation, [place[qubit] for qubit in item.qubits])
 
 
 def _with_delays_in_ns(circuit: QuantumCircuit, dt_ns: float) -> QuantumCircuit:
@@ -72,7 +137,7 @@ def _parse_error(message: str) -> CircuitError:
     return CircuitError(match.group(3), int(match.group(1)), int(match.group(2)) + 1)
 
 
-def circuit_of_actions(n_qubits: int, actions: list[dict[str, Any]], limits: CircuitLimits) -> QuantumCircuit:
+def circuit_of_actions(n_qubits: int, actions: Sequence[Action], limits: CircuitLimits) -> QuantumCircuit:
     """The pulse-schedule form; bit i of register `c` takes qubit i. Without a measurement all qubits are measured.
 
     Raises:
@@ -86,62 +151,99 @@ def circuit_of_actions(n_qubits: int, actions: list[dict[str, Any]], limits: Cir
         try:
             _append_action(circuit, gates, action)
         except (QiskitError, ValueError, TypeError) as error:
-            raise CircuitError(f"actions.{index}: {error}") from error
+            raise CircuitError(f"actions.{index}: {getattr(error, 'message', error)}") from error
     if not any(item.operation.name == "measure" for item in circuit.data):
         circuit.measure(range(n_qubits), range(n_qubits))
     _check_expansion(circuit, limits)
     return circuit
 
 
-def _append_action(circuit: QuantumCircuit, gates: dict[str, Any], action: dict[str, Any]) -> None:
-    name, qubits, params = action["gate"], list(action["qubits"]), list(action.get("params") or [])
-    if len(set(qubits)) < len(qubits) or any(not 0 <= qubit < circuit.num_qubits for qubit in qubits):
+def _append_action(circuit: QuantumCircuit, gates: Mapping[str, Any], action: Action) -> None:
+    name = action.gate.strip().lower()
+    name, qubits, params = _GATE_ALIASES.get(name, name), list(action.qubits), action.params or []
+    if len(set(qubits)) < len(qubits) or max(qubits) >= circuit.num_qubits:
         raise ValueError(f"qubits {qubits} are not distinct qubits of {circuit.num_qubits}")
-    if not all(math.isfinite(param) for param in params):
-        raise ValueError("params must be finite")
+    num_params = {"delay": 1}.get(name, 0)
+    if name in gates and name not in _ON_EACH_QUBIT:
+        num_params = len(gates[name].params)
+        if len(qubits) != gates[name].num_qubits:
+            raise ValueError(f"{action.gate} takes {gates[name].num_qubits} qubits, got {len(qubits)}")
+    elif name not in _ON_EACH_QUBIT:
+        raise ValueError(f"unknown gate {action.gate!r}; known: {', '.join(sorted({*gates, *_ON_EACH_QUBIT}))}")
+    if len(params) != num_params:
+        raise ValueError(f"{action.gate} takes {num_params} params, got {len(params)}")
     if name == "measure":
         circuit.measure(qubits, qubits)
     elif name == "barrier":
         circuit.barrier(qubits)
     elif name == "reset":
-        for qubit in qubits:
-            circuit.reset(qubit)
+        circuit.reset(qubits)
     elif name == "delay":
-        if len(params) != 1 or params[0] < 0:
-            raise ValueError("delay takes one param: nanoseconds, not negative")
+        if params[0] < 0:
+            raise ValueError(f"a delay is not negative, got {params[0]:g} ns")
         circuit.delay(params[0], qubits, unit="ns")
-    elif name in gates:
-        gate = gates[name]
-        if len(params) != len(gate.params) or len(qubits) != gate.num_qubits:
-            raise ValueError(f"{name} takes {gate.num_qubits} qubits and {len(gate.params)} params")
-        circuit.append(type(gate)(*params), qubits) if params else circuit.append(gate, qubits)
     else:
-        raise ValueError(f"unknown gate {name!r}")
+        circuit.append(type(gates[name])(*params) if params else gates[name], qubits)
 
 
 def _check_expansion(circuit: QuantumCircuit, limits: CircuitLimits) -> None:
-    """Count elementary gates without expanding: every definition is looked at once. Refuses opaque ones."""
-    known: dict[str, int] = {}
-    total = 0
-    for item in circuit.data:
-        total += _expanded_size(item.operation, known, limits)
-        if total > limits.max_operations:
-            raise CircuitError(f"the circuit expands to more than {limits.max_operations} operations")
+    """Count elementary gates without expanding them. Refuses opaque ones."""
+    _ExpandedSizes(limits).of_all((item.operation for item in circuit.data), 0)
 
 
-def _expanded_size(operation: Any, known: dict[str, int], limits: CircuitLimits) -> int:
-    if operation.name in known:
-        return known[operation.name]
-    if type(operation) is Gate:  # the parser's class for a gate that is declared, and never defined
-        raise CircuitError(f"the opaque gate {operation.name!r} has no definition to run")
-    if isinstance(operation, IfElseOp):
-        return sum(_expanded_size(item.operation, known, limits) for item in operation.params[0].data)
-    is_custom = (type(operation).__module__ or "").startswith("qiskit.qasm2")
-    size = 1
-    if is_custom and operation.definition is not None:
-        size = sum(_expanded_size(item.operation, known, limits) for item in operation.definition.data)
-    known[operation.name] = min(max(size, 1), limits.max_operations + 1)
-    return known[operation.name]
+class _ExpandedSizes:
+    """How many elementary gates operations expand to, looking at every definition once.
+
+    Or once for each choice of its parameters where u0(n) is in it, Qiskit's n waits of one gate's length: then the size
+    depends on them. Each look takes about 0.1 ms, so there are `max_sized_definitions` of these.
+    """
+
+    def __init__(self, limits: CircuitLimits) -> None:
+        self._limits = limits
+        self._by_name: dict[str, int] = {}
+        self._by_params: dict[tuple[str, tuple[float, ...]], int] = {}
+
+    def of_all(self, operations: Iterable[Any], depth: int) -> tuple[int, bool]:
+        """Their size, and whether it depends on parameters. Stops where it is over the limit.
+
+        Raises:
+            CircuitError: over a limit, nested too deep, or opaque.
+        """
+        total, varies = 0, False
+        for operation in operations:
+            size, size_varies = self._of(operation, depth)
+            total, varies = total + size, varies or size_varies
+            if total > self._limits.max_operations:
+                raise CircuitError(f"the circuit expands to more than {self._limits.max_operations} operations")
+        return total, varies
+
+    def _of(self, operation: Any, depth: int) -> tuple[int, bool]:
+        if type(operation) is Gate:  # the parser's class for a gate that is declared, and never defined
+            raise CircuitError(f"the opaque gate {operation.name!r} has no definition to run")
+        if isinstance(operation, IfElseOp):
+            return self.of_all((item.operation for item in operation.params[0].data), depth)
+        if not _is_defined(operation):
+            return 1, False
+        if operation.name == "u0" and operation.params and type(operation).__name__ == "_U0Gate":
+            return max(1, int(operation.params[0])), True
+        name, choice = operation.name, (operation.name, tuple(operation.params))
+        if name in self._by_name:
+            return self._by_name[name], False
+        if choice in self._by_params:
+            return self._by_params[choice], True
+        if depth == self._limits.max_definition_depth:
+            raise CircuitError(f"gate definitions use one another more than {depth} deep: write some of them out")
+        size, varies = self.of_all((item.operation for item in operation.definition.data), depth + 1)
+        size = max(size, 1)
+        if not varies:
+            self._by_name[name] = size
+        elif len(self._by_params) == (most := self._limits.max_sized_definitions):
+            raise CircuitError(
+                f"gates with u0 in them have more than {most} choices of parameters: use fewer, or delay"
+            )
+        else:
+            self._by_params[choice] = size
+        return size, varies
 
 
 class Transpiled:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from twin.engines.errors import CircuitError
 from twin.engines.limits import CircuitLimits
@@ -10,7 +12,30 @@ from twin.engines.limits import CircuitLimits
 _COMMENT = re.compile(r"//[^\n]*")
 _INCLUDE = re.compile(r'\binclude\b\s*("[^"\n]*"|\'[^\'\n]*\'|[^;\n]{0,80})')
 _REGISTER = re.compile(r"\b(qreg|creg)\s+[A-Za-z_]\w*\s*\[\s*(\d{1,18})\s*\]")
+_VERSION_3 = re.compile(r"\bOPENQASM\s+3\b|\binclude\s*[\"']stdgates\.inc[\"']")
+_DECLARATION = re.compile(r"\b(gate|opaque)\s+([A-Za-z_]\w*)\s*(?:\(([^();{]*)\))?([^;{]*)")
+_BYTE_ORDER_MARK = "\ufeff"
 _NEGATIONS = re.compile(r"[-+^\s]{16,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A gate that the source defines (`gate`), or only declares (`opaque`)."""
+
+    name: str
+    num_params: int
+    num_qubits: int
+    is_opaque: bool
+
+
+def declarations(bare: str) -> Iterator[Declaration]:
+    """Every gate that a source without comments declares itself, in order."""
+    for match in _DECLARATION.finditer(bare):
+        kind, name, params, qubits = match.groups()
+        num_params, num_qubits = (
+            len([each for each in (part or "").split(",") if each.strip()]) for part in (params, qubits)
+        )
+        yield Declaration(name, num_params, num_qubits, kind == "opaque")
 
 
 def check_source(source: str, n_qubits: int, limits: CircuitLimits) -> str:
@@ -27,10 +52,14 @@ def check_source(source: str, n_qubits: int, limits: CircuitLimits) -> str:
     size = len(source.encode("utf-8", "replace"))
     if size > limits.max_source_bytes:
         raise CircuitError(f"the source has {size} bytes; at most {limits.max_source_bytes} are taken")
-    bare = _COMMENT.sub(lambda match: " " * len(match.group()), source)
+    # Some editors begin a file with a mark that is no part of its text.
+    marked = source.replace(_BYTE_ORDER_MARK, " ", 1) if source.startswith(_BYTE_ORDER_MARK) else source
+    bare = _COMMENT.sub(lambda match: " " * len(match.group()), marked)
+    if match := _VERSION_3.search(bare):
+        raise _at(bare, match.start(), "OpenQASM 3 is not taken; write the program as OpenQASM 2.0")
     for match in _INCLUDE.finditer(bare):
         if match.group(1).strip("\"' ") != "qelib1.inc":
-            raise _at(bare, match.start(), 'only include "qelib1.inc" is allowed')
+            raise _at(bare, match.start(), 'only include "qelib1.inc" is allowed; write other gates into the source')
     totals = {"qreg": 0, "creg": 0}
     most = {"qreg": n_qubits, "creg": limits.max_clbits}
     for match in _REGISTER.finditer(bare):

@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from twin import clock
-from twin.errors import BusyError, ConflictError, Fault, InvalidError, NotFoundError, UnauthenticatedError
+from twin.errors import ConflictError, Fault, InvalidError, NotFoundError, UnauthenticatedError, UnavailableError
+from twin.gateway.attempts import Attempts, nobody_has_left
 from twin.gateway.tokens import Claims, TokenSigner
 from twin.store import users
 from twin.store.database import Connection, Database, IntegrityError
 from twin.store.users import RefreshToken, User
 
+log = structlog.get_logger(__name__)
+
 ROLES = ("viewer", "operator", "admin")
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 8, 1024
 STATUS_TTL_S = 5.0
+STREAM_STATUS_TTL_S = 1.0
 NUM_PARALLEL_HASHES = 2
-ADDRESS_FACTOR = 10
+MAX_KNOWN = 10_000
 WRONG = "email or password is wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who asks, how long what was shown for it is good, and from which login it comes (empty: it does not say)."""
+
+    user: User
+    expires_at: float
+    family_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +105,39 @@ class Accounts:
         signer: TokenSigner,
         *,
         attempts_per_minute: int,
+        ticket_ttl_s: float = 30.0,
         now: Callable[[], float] = clock.now,
     ) -> None:
         self.directory = UserDirectory(database)
         self._database = database
         self._signer = signer
         self._now = now
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._per_account = RateLimitItemPerMinute(attempts_per_minute)
-        self._per_address = RateLimitItemPerMinute(attempts_per_minute * ADDRESS_FACTOR)
+        self.attempts = Attempts(attempts_per_minute)
         self._hashing = asyncio.Semaphore(NUM_PARALLEL_HASHES)
         self._nobody = self.directory.hasher.hash(secrets.token_hex(16))
-        self._known: dict[str, tuple[float, User]] = {}
+        self._ticket_ttl_s = ticket_ttl_s
+        self._known: dict[tuple[str, str], tuple[float, User, bool]] = {}
+        self._changed = asyncio.Event()
 
-    async def login(self, email: str, password: str, address: str) -> TokenPair:
-        """Raises UnauthenticatedError, or BusyError after too many failures from there or for that email."""
+    async def login(
+        self, email: str, password: str, address: str, has_left: Callable[[], Awaitable[bool]] = nobody_has_left
+    ) -> TokenPair:
+        """For whoever has the `line` of that address.
+
+        Raises UnauthenticatedError, or BusyError after too many failures from there or for that email.
+
+        has_left: whether the client has gone; nothing is tried for one that has.
+        """
         email = normalized(email)
-        self._check_attempts(email, address)
+        attempt = await self.attempts.begin(email, address, has_left)
         user = await self._database.read(partial(users.by_email, email=email))
         async with self._hashing:  # argon2 takes 64 MiB and both cores
             right = await asyncio.to_thread(self._matches, user, password)
         if user is None or not right or user.disabled:
-            self._limiter.hit(self._per_account, address, email)
-            self._limiter.hit(self._per_address, address)
+            attempt.fail()
             raise UnauthenticatedError(WRONG)
-        return await self._new_pair(user.user_id, secrets.token_hex(16))
+        attempt.succeed()
+        return await self._new_pair(user, secrets.token_hex(16))
 
     async def refresh(self, token: str) -> TokenPair:
         """A new pair for a refresh token, once. A second use means a stolen token: the whole login is revoked."""
@@ -133,34 +154,97 @@ class Accounts:
             return users.by_id(connection, known.user_id)
 
         user = await self._database.write(use)
+        if user is None:
+            self.forget()  # the login's access tokens end with it
         if user is None or user.disabled:
             raise UnauthenticatedError("the refresh token was used or revoked; log in again")
-        return await self._new_pair(user.user_id, claims.family_id)
+        return await self._new_pair(user, claims.family_id)
 
     async def logout(self, token: str) -> None:
-        """Revoke the login that a refresh token belongs to; an unknown or expired one is as good as revoked."""
+        """Revoke the login that a refresh token belongs to, with its access tokens, tickets and streams.
+
+        An unknown or expired token's is as good as revoked.
+        """
         try:
             claims = self._signer.verify_refresh(token)
         except UnauthenticatedError:
             return
         await self._database.write(partial(users.revoke_family, family_id=claims.family_id, now=self._now()))
+        self.forget()
 
-    async def identify(self, token: str) -> User:
-        """Whose access token this is. Raises UnauthenticatedError, also for an account disabled since."""
+    async def admit(self, token: str, *, max_age_s: float = STATUS_TTL_S) -> Admission:
+        """Whose access token this is, as the account was at most `max_age_s` ago.
+
+        Raises UnauthenticatedError, also for a login that is over, and an account that is disabled, or has another
+        password, since.
+        """
         claims = self._signer.verify_access(token)
-        known = self._known.get(claims.user_id)
-        if known is None or known[0] + STATUS_TTL_S < self._now():
-            user = await self._database.read(partial(users.by_id, user_id=claims.user_id))
-            if user is None:
-                raise UnauthenticatedError("this account does not exist any more")
-            known = self._known[claims.user_id] = (self._now(), user)
-        if known[1].disabled:
-            raise UnauthenticatedError("this account is disabled")
-        return known[1]
+        user = await self._user(claims.user_id, claims.family_id, max_age_s)
+        if claims.password_mark and claims.password_mark != password_mark(user):
+            raise UnauthenticatedError("the password has changed; log in again")
+        return Admission(user, claims.expires_at, claims.family_id)
+
+    async def ticket(self, admission: Admission) -> tuple[str, float]:
+        """A ticket that opens one stream, once, in place of the access token; and the seconds that it lives."""
+        ttl_s = min(self._ticket_ttl_s, admission.expires_at - self._now())
+        text, claims = self._signer.ticket(admission.user.user_id, admission.family_id, ttl_s, admission.expires_at)
+        await self._database.write(partial(_store, claims=claims, now=self._now()))
+        return text, ttl_s
+
+    async def redeem(self, ticket: str) -> Admission:
+        """What the ticket's access token would have admitted. Raises UnauthenticatedError, also the second time."""
+        claims = self._signer.verify_ticket(ticket)
+        if not await self._database.write(partial(users.use_token, token_id=claims.token_id, now=self._now())):
+            raise UnauthenticatedError("the ticket was used or revoked; get another one for each stream")
+        return Admission(await self._user(claims.user_id, claims.family_id, 0.0), claims.until, claims.family_id)
+
+    async def until_over(self, admission: Admission, grace_s: float) -> str:
+        """Wait until an admission holds no more; why. What another process changes is seen within a second."""
+        while True:
+            left_s = admission.expires_at + grace_s - self._now()
+            if left_s <= 0:
+                return "the access token has expired"
+            changed = self._changed
+            try:
+                user = await self._user(admission.user.user_id, admission.family_id, STREAM_STATUS_TTL_S)
+            except UnauthenticatedError as error:
+                return str(error)
+            except UnavailableError as error:  # a database that is away ends no stream; the token's end does
+                log.warning("cannot look whether an account still holds", error=str(error))
+            else:
+                if password_mark(user) != password_mark(admission.user):
+                    return "the password has changed"
+                if user.role != admission.user.role:
+                    return f"the role has changed to {user.role}"
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), min(left_s, STREAM_STATUS_TTL_S))
 
     def forget(self) -> None:
-        """Let a change of accounts be seen at once."""
+        """Let a change of accounts be seen at once, also by open streams."""
         self._known.clear()
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _user(self, user_id: str, family_id: str, max_age_s: float) -> User:
+        """Raises UnauthenticatedError for an account that is disabled or gone, and a login that was ended."""
+        key = (user_id, family_id)
+        known = self._known.get(key)
+        if known is None or known[0] + max_age_s < self._now():
+            changed, read = self._changed, partial(users.of_login, user_id=user_id, family_id=family_id)
+            user, is_over = await self._database.read(read)
+            if user is None:
+                raise UnauthenticatedError("this account does not exist any more")
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            known = (self._now(), user, is_over)
+            if changed is self._changed:  # else it may have been read before a change that was made meanwhile
+                self._known[key] = known
+        _, user, is_over = known
+        if user.disabled:
+            raise UnauthenticatedError("this account is disabled")
+        if is_over:
+            raise UnauthenticatedError("this login has ended; log in again")
+        return user
 
     def _matches(self, user: User | None, password: str) -> bool:
         """Takes as long for an unknown email as for a known one."""
@@ -170,17 +254,16 @@ class Accounts:
             return False
         return user is not None
 
-    def _check_attempts(self, email: str, address: str) -> None:
-        for item, key in ((self._per_account, (address, email)), (self._per_address, (address,))):
-            if not self._limiter.test(item, *key):
-                reset_at, _ = self._limiter.get_window_stats(item, *key)
-                wait_s = max(1.0, reset_at - clock.now())
-                raise BusyError("too many failed logins; wait before the next", wait_s)
-
-    async def _new_pair(self, user_id: str, family_id: str) -> TokenPair:
-        refresh_token, claims = self._signer.refresh_token(user_id, family_id)
+    async def _new_pair(self, user: User, family_id: str) -> TokenPair:
+        refresh_token, claims = self._signer.refresh_token(user.user_id, family_id)
         await self._database.write(partial(_store, claims=claims, now=self._now()))
-        return TokenPair(self._signer.access_token(user_id), refresh_token, self._signer.access_ttl_s)
+        access_token = self._signer.access_token(user.user_id, password_mark(user), family_id)
+        return TokenPair(access_token, refresh_token, self._signer.access_ttl_s)
+
+
+def password_mark(user: User) -> str:
+    """Changes with the password, and says nothing about it: a digest of its salted hash."""
+    return hashlib.sha256(user.password_hash.encode()).hexdigest()[:16]
 
 
 def normalized(email: str) -> str:

@@ -26,7 +26,7 @@ CONNECT_TIMEOUT_S = 5.0
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 # What this server says itself in every answer.
 OWN_HEADERS = frozenset({b"date", b"server"})
-# RFC 9110, section 7.6.1: for one connection only; the client libraries set their own.
+# RFC 9110, section 7.6.1: for one connection only; the client libraries set their own. The last is the gateway's.
 HOP_HEADERS = frozenset(
     {
         b"connection",
@@ -39,7 +39,7 @@ HOP_HEADERS = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"http2-settings",
-        b"host",
+        b"x-forwarded-proto",
     }
 )
 
@@ -82,14 +82,25 @@ class UpstreamProxy:
                 order = [home, *(url for url in order if url != home)]
         return order
 
+    async def num_ready(self, timeout_s: float) -> int:
+        """How many twins say that they are ready."""
+        return sum(await asyncio.gather(*(self._is_ready(url, timeout_s) for url in self._upstreams)))
+
+    async def _is_ready(self, upstream: str, timeout_s: float) -> bool:
+        if self._client is None:
+            return False
+        try:
+            async with asyncio.timeout(timeout_s):
+                return (await self._client.get(f"{upstream}/readyz")).status_code == 200
+        except (httpx.HTTPError, TimeoutError):
+            return False
+
     # -- HTTP
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._client is None:
             raise RuntimeError("the proxy is not open")
-        target = scope["raw_path"].decode("ascii")
-        query = scope["query_string"].decode("ascii")
-        target = f"{target}?{query}" if query else target
+        target = _target(scope)
         body = _Body(receive)
         candidates = self._candidates(scope["path"])
         may_repeat = scope["method"] in SAFE_METHODS and not body.is_announced(scope)
@@ -122,10 +133,10 @@ class UpstreamProxy:
         headers = [
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in _forwarded(scope)
-            if not name.startswith(b"sec-websocket-")
+            if name != b"host" and not name.startswith(b"sec-websocket-")
         ]
         for upstream in self._candidates(scope["path"]):
-            url = "ws" + upstream.removeprefix("http") + scope["raw_path"].decode("ascii")
+            url = "ws" + upstream.removeprefix("http") + _target(scope)
             try:
                 connection = await connect(
                     url,
@@ -244,5 +255,13 @@ async def _deny(scope: Scope, send: Send, response: Any) -> None:
     await send({"type": "websocket.http.response.body", "body": bytes(response.body or b"")})
 
 
+def _target(scope: Scope) -> str:
+    """Path and query, as they came."""
+    path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("ascii")
+    return f"{path}?{query}" if query else path
+
+
 def _forwarded(scope: Scope) -> list[tuple[bytes, bytes]]:
-    return [pair for pair in scope["headers"] if pair[0] not in HOP_HEADERS]
+    """Headers for the twin: its descriptions name the host and scheme that the client knows."""
+    passed = [pair for pair in scope["headers"] if pair[0] not in HOP_HEADERS]
+    return [*passed, (b"x-forwarded-proto", scope["scheme"].encode())]

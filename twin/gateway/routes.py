@@ -7,29 +7,26 @@ from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
 from twin import clock
 from twin.api.problems import responses
+from twin.bodies import Body
 from twin.errors import DeniedError, UnauthenticatedError
-from twin.gateway.accounts import MAX_PASSWORD_CHARS, Accounts, TokenPair
+from twin.gateway.accounts import MAX_PASSWORD_CHARS, Accounts, Admission, TokenPair
+from twin.settings import AUTH_PREFIX
 from twin.store.users import User
 
-AUTH_PREFIX = "/api/v1/auth"
 router = APIRouter(prefix=AUTH_PREFIX, tags=["Authentication"])
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Login(_Body):
+class Login(Body):
     email: str = Field(max_length=254, examples=["admin@qcraft.local"])
     password: str = Field(max_length=MAX_PASSWORD_CHARS)
 
 
-class RefreshBody(_Body):
+class RefreshBody(Body):
     refresh_token: str
 
 
@@ -40,6 +37,11 @@ class Tokens(BaseModel):
     expires_in: float = Field(description="seconds that the access token lives")
 
 
+class Ticket(BaseModel):
+    ticket: str
+    expires_in: float = Field(description="seconds that the ticket lives")
+
+
 class UserPublic(BaseModel):
     email: str
     role: str
@@ -47,13 +49,13 @@ class UserPublic(BaseModel):
     created_at: str
 
 
-class UserCreate(_Body):
+class UserCreate(Body):
     email: str
     password: str
     role: Literal["viewer", "operator", "admin"] = "viewer"
 
 
-class UserUpdate(_Body):
+class UserUpdate(Body):
     password: str | None = None
     role: Literal["viewer", "operator", "admin"] | None = None
     disabled: bool | None = None
@@ -84,8 +86,15 @@ async def accounts_of(connection: HTTPConnection) -> Accounts:
 TheAccounts = Annotated[Accounts, Depends(accounts_of)]
 
 
-async def user_of(accounts: TheAccounts, authorization: Annotated[str | None, Header()] = None) -> User:
-    return await accounts.identify(bearer_token(authorization))
+async def admission_of(accounts: TheAccounts, authorization: Annotated[list[str] | None, Header()] = None) -> Admission:
+    return await accounts.admit(bearer_token(authorization[0] if authorization and len(authorization) == 1 else None))
+
+
+CurrentAdmission = Annotated[Admission, Depends(admission_of)]
+
+
+async def user_of(admission: CurrentAdmission) -> User:
+    return admission.user
 
 
 CurrentUser = Annotated[User, Depends(user_of)]
@@ -104,23 +113,33 @@ ADMIN_ONLY = [Depends(admin_of)]
 async def login(body: Login, request: Request, accounts: TheAccounts) -> Tokens:
     """Get tokens for an email and password."""
     address = request.client.host if request.client else ""
-    return _tokens(await accounts.login(body.email, body.password, address))
+    return _tokens(await accounts.login(body.email, body.password, address, request.is_disconnected))
 
 
 @router.post("/refresh", responses=responses(401, 422))
-async def refresh(body: RefreshBody, accounts: TheAccounts) -> Tokens:
+async def refresh_tokens(body: RefreshBody, accounts: TheAccounts) -> Tokens:
     """A new pair; the refresh token that was sent is used up."""
     return _tokens(await accounts.refresh(body.refresh_token))
 
 
 @router.post("/logout", status_code=204, responses=responses(422))
 async def logout(body: RefreshBody, accounts: TheAccounts) -> None:
-    """End the login that the refresh token belongs to. Access tokens end by themselves."""
+    """End the login that the refresh token belongs to, with its access tokens, tickets and open streams."""
     await accounts.logout(body.refresh_token)
 
 
+@router.post("/ticket", responses=responses(401))
+async def get_ticket(admission: CurrentAdmission, accounts: TheAccounts) -> Ticket:
+    """A ticket for `?ticket=` of the event stream or of a session's stream, where a page cannot send a header.
+
+    It opens one stream, once, within half a minute. The stream ends when the access token ends that got the ticket.
+    """
+    text, ttl_s = await accounts.ticket(admission)
+    return Ticket(ticket=text, expires_in=ttl_s)
+
+
 @router.get("/me", responses=responses(401))
-async def me(user: CurrentUser) -> UserPublic:
+async def get_own_account(user: CurrentUser) -> UserPublic:
     return _public(user)
 
 

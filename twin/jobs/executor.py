@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from twin.errors import TwinError
-from twin.jobs.model import CheckOutcome, CheckTask, RunOutcome, RunTask
+from twin.jobs.model import AnalysisOutcome, AnalysisTask, CheckOutcome, CheckTask, RunOutcome, RunTask
 
 
 class ExecutorError(TwinError):
@@ -21,21 +21,29 @@ class TimeLimitError(TwinError):
 
 
 class Executor(Protocol):
-    """Runs tasks somewhere else. Every call ends: with a value, WorkerLostError or TimeLimitError."""
+    """Runs tasks somewhere else. Every call ends: with a value, WorkerLostError or TimeLimitError.
+
+    What somebody waits for, a check, a readout or an analysis, waits for no job, and for no other user's: users take
+    turns, and none has all the places. BusyError where too many wait. A call that is cancelled stops what it started.
+    """
 
     @property
     def num_slots(self) -> int:
         """How many jobs it runs at the same time."""
         ...
 
-    async def check(self, task: CheckTask) -> CheckOutcome:
+    async def check(self, task: CheckTask, user: str) -> CheckOutcome:
         """Faults of the circuits that do not fit, and how long the others would take."""
         ...
 
     async def run(self, task: RunTask) -> RunOutcome: ...
 
-    async def run_short(self, task: RunTask) -> RunOutcome:
-        """Run what somebody waits for, a readout of one shot: like a check it does not wait for jobs."""
+    async def run_short(self, task: RunTask, user: str) -> RunOutcome:
+        """Run what somebody waits for, a readout of one shot."""
+        ...
+
+    async def analyse(self, task: AnalysisTask, user: str) -> AnalysisOutcome:
+        """A session's circuit or error model as text."""
         ...
 
     async def close(self) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+if TYPE_CHECKING:
+    from twin.qec.spec import SessionSpec
+
+PADDING_BITS = 24  # three rows of bits, each in whole bytes
+KEY_EXTRA_CHARS, COUNT_EXTRA_CHARS = 3, 10  # quotes, comma; and colon and count
 Circuit = str | dict[str, Any]
 
 QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED = "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"
@@ -65,10 +70,24 @@ class CircuitFault:
 
 @dataclass(frozen=True, slots=True)
 class RunTime:
-    """What a circuit's run is estimated to take: in all, and for each shot."""
+    """What a circuit's run is estimated to take: in all, and for each shot; and what its result may hold.
+
+    key_chars: of one outcome. packed_bits: that are told of each shot beside it.
+    recorded_bits: of a memory experiment's shot, which are all in the worker's memory at once.
+    """
 
     fixed_s: float = 0.0
     shot_s: float = 0.0
+    key_chars: int = 0
+    packed_bits: int = 0
+    recorded_bits: int = 0
+
+    def result_bytes(self, shots: int, memory: bool) -> int:
+        """Of the result as JSON, at most: a key and its count for each outcome, a key a shot, and bits as base64."""
+        packed = shots * (self.packed_bits + PADDING_BITS) // 6 if self.packed_bits else 0
+        num_keys = min(shots, 1 << min(self.key_chars, 62))
+        listed = shots * (self.key_chars + KEY_EXTRA_CHARS) if memory else 0
+        return num_keys * (self.key_chars + COUNT_EXTRA_CHARS) + listed + packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +113,28 @@ class RunTask:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of a run: `document`, the JSON that the API answers with, or the reason of its failure."""
+    """What became of a run: `document`, its result as `twin.jobs.results` has it, or the reason of its failure."""
 
     document: bytes | None = None
     error: str | None = None
     duration_s: float = 0.0
     device_time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisTask:
+    """A session's circuit or error model to make. `device` and `snapshot` are pickled."""
+
+    kind: Literal["circuit", "detector_error_model"]
+    device: bytes
+    snapshot: bytes
+    spec: SessionSpec
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOutcome:
+    """The text in Stim's format, or why there is none."""
+
+    text: str | None = None
+    error: str | None = None

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+import orjson
 import structlog
 
 from twin import clock
 from twin.device.device import SchedulerSettings
-from twin.errors import ConflictError, GoneError, NotFoundError, TwinError
+from twin.errors import ConflictError, GoneError, NotFoundError, TooLargeError, TwinError
 from twin.jobs import transitions
 from twin.jobs.executor import Executor, TimeLimitError, WorkerLostError
 from twin.jobs.lines import Lines
@@ -30,6 +30,7 @@ from twin.jobs.model import (
     RunOutcome,
     RunTask,
 )
+from twin.patience import uninterrupted, until_available
 from twin.store import events, jobs
 from twin.store.database import Connection, Database, IntegrityError
 from twin.store.events import Event
@@ -39,7 +40,12 @@ from twin.telemetry.event_log import EventLog
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED_JOBS = 4096
+REMEMBERED_S = 60.0
+"""So long after its end a job is answered from memory; then the store is asked, where it may have been pruned."""
 MAX_REMEMBERED_RESULT_BYTES = 64 * 2**10
+MAX_RECOVERED = 1000  # at a time: their ids are parameters of one statement
+GIVE_BACK_DEADLINE_S = 5.0
+CANCEL_AGAIN_S = 0.5
 
 
 class TaskSource(Protocol):
@@ -56,11 +62,15 @@ class TaskSource(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """A job in memory: its row, its request while it has not ended, its result when it is small."""
+    """A job in memory: its row, its request while it has not ended, its result when it is small.
+
+    `is_ending`: its run is over, and how it ended is being stored.
+    """
 
     row: JobRow
     request: JobRequest | None = None
     result: bytes | None = None
+    is_ending: bool = False
 
 
 class JobQueue:
@@ -75,6 +85,7 @@ class JobQueue:
         *,
         replica: str,
         max_attempts: int,
+        max_metadata_bytes: int = 2**20,
         on_end: Callable[[JobRow], None] = lambda _row: None,
     ) -> None:
         self._database = database
@@ -83,10 +94,12 @@ class JobQueue:
         self._source = source
         self._replica = replica
         self._max_attempts = max_attempts
+        self._max_metadata_bytes = max_metadata_bytes
         self._on_end = on_end
         self._lines = Lines(source.scheduler)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._submitted: set[str] = set()  # being stored, not yet in `_jobs`
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -101,6 +114,7 @@ class JobQueue:
         """
         if key is not None and (known := await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key))):
             return _same_request(known, request_hash)
+        check_metadata(metadata, self._max_metadata_bytes)
         row = JobRow(
             job_id=secrets.token_hex(12),
             backend_id=request.backend_id,
@@ -115,29 +129,46 @@ class JobQueue:
             created_at=clock.now(),
         )
         self._lines.join(row.backend_id, user_id, row.job_id, limited=True)  # first: the limit holds for all at once
+        return await uninterrupted(self._store_new(row, request))
+
+    async def _store_new(self, row: JobRow, request: JobRequest) -> JobRow:
+        self._submitted.add(row.job_id)
         try:
             await self._database.write(partial(transitions.add, row=row, request=request))
-        except IntegrityError:
+        except BaseException as error:
             self._lines.leave(row.backend_id, row.job_id)
-            known = await self._find(partial(jobs.by_idempotency_key, user_id=user_id, key=key or ""))
+            key = row.idempotency_key
+            if not isinstance(error, IntegrityError) or key is None:
+                raise
+            known = await self._find(partial(jobs.by_idempotency_key, user_id=row.user_id, key=key))
             if known is None:
                 raise
-            return _same_request(known, request_hash)
-        except BaseException:
-            self._lines.leave(row.backend_id, row.job_id)
-            raise
+            return _same_request(known, row.request_hash)
+        finally:
+            self._submitted.discard(row.job_id)
         self._event_log.notify()
         self._take(row, request)
         return row
 
     async def get(self, job_id: str) -> JobRow:
         """Raises NotFoundError for a job that does not exist."""
-        if (job := self._jobs.get(job_id)) is not None:
+        job = self._remembered(job_id)
+        if job is not None and not self._database.is_shared:  # else another replica may have taken it over
             return job.row
         row = await self._find(partial(jobs.get, job_id=job_id))
         if row is None:
             raise NotFoundError(f"there is no job {job_id!r}")
         return row
+
+    def _remembered(self, job_id: str) -> Job | None:
+        """What is held of a job; what has ended a while ago is forgotten, since `prune` may have deleted it."""
+        job = self._jobs.get(job_id)
+        if job is None or job.row.status not in FINAL_STATES:
+            return job
+        if clock.now() - (job.row.ended_at or 0.0) <= REMEMBERED_S:
+            return job
+        del self._jobs[job_id]
+        return None
 
     async def get_of(self, backend_id: str, job_id: str) -> JobRow:
         """Raises NotFoundError for a job that this backend does not have."""
@@ -147,7 +178,7 @@ class JobQueue:
         return row
 
     async def result(self, job_id: str) -> bytes | None:
-        """The result as JSON; None while the job is not over.
+        """The result as it is stored (`twin.jobs.results`); None while the job is not over.
 
         Raises GoneError for a cancelled job, ConflictError with the reason for a failed one.
         """
@@ -161,35 +192,52 @@ class JobQueue:
         job = self._jobs.get(job_id)
         if job is not None and job.result is not None:
             return job.result
-        return await self._database.read(partial(jobs.result, job_id=job_id))
+        document = await self._database.read(partial(jobs.result, job_id=job_id))
+        if document is None:
+            self._jobs.pop(job_id, None)
+            raise NotFoundError(f"the result of job {job_id} is no longer kept")
+        return document
 
     def queue_position(self, row: JobRow) -> int | None:
         """1 for the backend's next job; None for one that does not wait."""
-        return self._lines.position(row.backend_id, row.job_id) if row.status == QUEUED else None
+        is_waiting_here = row.status == QUEUED and row.owner == self._replica
+        return self._lines.position(row.backend_id, row.job_id) if is_waiting_here else None
 
     async def cancel(self, job_id: str) -> JobRow:
-        """Cancel a queued job. Raises ConflictError for one that runs or is over."""
-        row = await self.get(job_id)
-        ended_at = clock.now()
-        if row.status != QUEUED or not await self._database.write(
-            partial(transitions.cancel, row=row, ended_at=ended_at)
-        ):
+        """End a job that waits or runs; its worker is stopped. Raises ConflictError for one that is over.
+
+        One that another replica runs has ended, too; that replica stops its worker when it next looks (`recover`).
+        """
+        return await uninterrupted(self._cancel(job_id))
+
+    async def _cancel(self, job_id: str) -> JobRow:
+        row = await self._database.write(partial(transitions.cancel, job_id=job_id, ended_at=clock.now()))
+        if row is None:
             row = await self.get(job_id)
-            raise ConflictError(f"job {job_id} is {row.status}; only a queued job can be cancelled")
+            raise ConflictError(f"job {job_id} is {row.status}; only a job that is not over can be cancelled")
         self._event_log.notify()
-        self._lines.leave(row.backend_id, job_id)
-        row = replace(row, status=CANCELLED, ended_at=ended_at)
+        self._stop(row.backend_id, job_id)
         self._settle(row, None)
         return row
 
+    def _stop(self, backend_id: str, job_id: str) -> None:
+        """A job that has ended elsewhere waits and runs here no more."""
+        self._lines.leave(backend_id, job_id)
+        if (task := self._tasks.get(job_id)) is not None:
+            task.cancel()
+
     async def merge_metadata(self, job_id: str, added: dict[str, Any]) -> dict[str, Any]:
-        """Add keys to a job's metadata; the merged whole."""
+        """Add keys to a job's metadata; the merged whole.
+
+        Raises TooLargeError where the whole would be over `max_metadata_bytes`; nothing is added then.
+        """
         event = Event(clock.now(), "job.metadata", None, job_id, payload={"keys": sorted(added)})
         row = await self.get(job_id)
 
         def write(connection: Connection) -> dict[str, Any] | None:
             merged = jobs.merge_metadata(connection, job_id, added)
             if merged is not None:
+                check_metadata(merged, self._max_metadata_bytes)
                 events.append(connection, [replace(event, backend_id=row.backend_id)])
             return merged
 
@@ -211,22 +259,60 @@ class JobQueue:
 
     async def adopt(self, dead_owners: list[str]) -> int:
         """Take over the unfinished jobs of replicas that are gone; queued and running ones are run (again)."""
-        taken = await self._database.write(partial(jobs.claim_open, new_owner=self._replica, dead_owners=dead_owners))
-        for stored, body in taken:
-            row = replace(stored, owner=self._replica, status=QUEUED)
+        return await self._claim(dead_owners, None)
+
+    async def recover(self) -> int:
+        """Take up this replica's unfinished jobs that it does not hold, such as one whose task failed.
+
+        The commit of a submission may go through though its caller was told that the database is away. What it holds
+        and another replica has cancelled or taken over, it stops.
+        """
+        held = [job_id for job_id, job in self._jobs.items() if job.row.status not in FINAL_STATES]
+        stored = await self._database.read(partial(jobs.open_ids, owner=self._replica))
+        for job_id in held:
+            job = self._jobs.get(job_id)
+            if job_id not in stored and job is not None and not job.is_ending and job.row.status not in FINAL_STATES:
+                log.warning("a job was cancelled or taken over elsewhere; it is stopped", job_id=job_id)
+                del self._jobs[job_id]
+                self._stop(job.row.backend_id, job_id)
+        left = sorted(stored - self._jobs.keys() - self._submitted)[:MAX_RECOVERED]
+        return await self._claim([self._replica], left) if left else 0
+
+    async def _claim(self, dead_owners: list[str], among: list[str] | None) -> int:
+        claim = partial(
+            transitions.claim,
+            replica=self._replica,
+            dead_owners=dead_owners,
+            max_attempts=self._max_attempts,
+            among=among,
+        )
+        taken = await self._database.write(claim)
+        for row, body in taken.to_run:
             self._lines.join(row.backend_id, row.user_id, row.job_id, limited=False)
             self._take(row, JobRequest.from_json(body))
-        return len(taken)
+        for row in taken.failed:
+            self._settle(row, None)
+        if taken.to_run or taken.failed:
+            self._event_log.notify()
+        return len(taken.to_run)
 
     async def close(self) -> None:
         """Stop running jobs; those that are not over run again after the next start."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks.values())
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)  # some wait for a new worker process
+        stopped = [job.row for job in self._jobs.values() if job.row.status == RUNNING]
+        if stopped:
+            try:
+                write = self._database.write(partial(transitions.give_back, rows=stopped))
+                await asyncio.wait_for(write, GIVE_BACK_DEADLINE_S)
+            except (TimeoutError, TwinError) as error:  # then these attempts count
+                log.warning("stopped jobs stay marked as running", num_jobs=len(stopped), reason=repr(error))
 
     # -- running
 
@@ -244,7 +330,7 @@ class JobQueue:
                 return
             job = self._jobs[job_id]
             task = asyncio.create_task(self._run(job), name=f"job-{job_id}")
-            self._tasks.add(task)
+            self._tasks[job_id] = task
             task.add_done_callback(partial(self._release, job.row.backend_id, job_id))
 
     def _wake_when_due(self) -> None:
@@ -257,48 +343,42 @@ class JobQueue:
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._dispatch)
 
     def _release(self, backend_id: str, job_id: str, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(job_id, None)
         self._lines.ended(backend_id, job_id)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a job's task failed", job_id=job_id, error=repr(error))
+            log.error("a job's task failed", job_id=job_id, error=repr(error), exc_info=error)
+            self._jobs.pop(job_id, None)  # its row is open: `recover` takes it up, as often as attempts allow
         self._dispatch()
 
     async def _run(self, job: Job) -> None:
-        started_at = clock.now()
-        attempts = job.row.attempts + 1
-        running = replace(job.row, status=RUNNING, started_at=started_at, attempts=attempts)
-        if not await self._database.write(partial(transitions.start, row=running, replica=self._replica)):
-            self._jobs.pop(job.row.job_id, None)  # cancelled, or taken over, by another replica
-            return
-        job.row = running
-        self._event_log.notify()
-        outcome = await self._outcome(job)
-        if outcome is None:
-            return
-        ended = replace(
-            job.row,
-            status=FAILED if outcome.document is None else COMPLETED,
-            ended_at=clock.now(),
-            error=outcome.error,
-        )
-        await self._database.write(partial(transitions.finish, row=ended, result=outcome.document))
-        self._event_log.notify()
-        self._settle(ended, outcome.document)
+        """A job's turn, until it ends: with a result, a reason, or in the hands of another replica."""
+        outcome = None
+        while outcome is None:
+            attempt = replace(job.row, status=RUNNING, started_at=clock.now(), attempts=job.row.attempts + 1)
+            if not await self._write_surely(partial(transitions.start, row=attempt), "start of a job"):
+                if self._jobs.get(job.row.job_id) is job:  # cancelled, or taken over, by another replica
+                    del self._jobs[job.row.job_id]
+                return
+            job.row = replace(attempt, metadata=job.row.metadata)  # which may have grown meanwhile
+            self._event_log.notify()
+            outcome = await self._attempt(job)
+        job.is_ending = True
+        await self._end(job, outcome)
 
-    async def _outcome(self, job: Job) -> RunOutcome | None:
-        """Run until there is a result or a reason; None when it is no longer this replica's."""
+    async def _attempt(self, job: Job) -> RunOutcome | None:
+        """Run once; None when the job is to be tried again."""
         request = job.request
         if request is None:
             raise TwinError(f"job {job.row.job_id} has ended, and cannot run")
         try:
-            task = await self._source.run_task(job.row.job_id, request)
+            task = await until_available(partial(self._source.run_task, job.row.job_id, request), "noise of a job")
             outcome = await self._executor.run(task)
         except TimeLimitError as error:
             return RunOutcome(error=str(error))
         except WorkerLostError as error:
             if job.row.attempts < self._max_attempts:
                 log.warning("job runs again", job_id=job.row.job_id, reason=str(error))
-                return await self._again(job)
+                return None
             return RunOutcome(error=f"{error}; it was tried {job.row.attempts} times")
         except TwinError as error:
             return RunOutcome(error=str(error))
@@ -308,11 +388,28 @@ class JobQueue:
         await asyncio.sleep(self._source.wait_s(request, outcome))
         return outcome
 
-    async def _again(self, job: Job) -> RunOutcome | None:
-        job.row = replace(job.row, attempts=job.row.attempts + 1)
-        if not await self._database.write(partial(transitions.start, row=job.row, replica=self._replica)):
-            return None
-        return await self._outcome(job)
+    async def _end(self, job: Job, outcome: RunOutcome) -> None:
+        document = outcome.document
+        status = FAILED if document is None else COMPLETED
+        row = replace(job.row, status=status, ended_at=clock.now(), error=outcome.error)
+        try:
+            is_ours = await self._write_surely(partial(transitions.finish, row=row, result=document), "end of a job")
+        except Exception as error:  # what the store will not hold at any time, such as a result beyond its limits
+            log.error("a job's result cannot be stored", job_id=row.job_id, error=repr(error))
+            row, document = replace(row, status=FAILED, error=f"its result cannot be stored: {error}"), None
+            is_ours = await self._write_surely(partial(transitions.finish, row=row, result=None), "end of a job")
+        if not is_ours:
+            log.warning(
+                "this job was cancelled meanwhile, or another replica has it; this result is dropped", job_id=row.job_id
+            )
+            if self._jobs.get(row.job_id) is job:  # else it is remembered as cancelled
+                del self._jobs[row.job_id]
+            return
+        self._event_log.notify()
+        self._settle(row, document)
+
+    async def _write_surely(self, write: Callable[[Connection], bool], purpose: str) -> bool:
+        return await until_available(partial(self._database.write, write), purpose)
 
     def _settle(self, row: JobRow, result: bytes | None) -> None:
         """Remember how a job ended; in a shared database another replica may change it, so forget it."""
@@ -332,6 +429,13 @@ class JobQueue:
 
     async def _find(self, function: Callable[[Connection], JobRow | None]) -> JobRow | None:
         return await self._database.read(function)
+
+
+def check_metadata(metadata: Mapping[str, Any], max_bytes: int) -> None:
+    """It is read with its job, over and over. Raises TooLargeError."""
+    num_bytes = len(orjson.dumps(metadata))
+    if num_bytes > max_bytes:
+        raise TooLargeError(f"metadata of {num_bytes} bytes, over a job's limit of {max_bytes} bytes; attach less")
 
 
 def _same_request(known: JobRow, request_hash: str) -> JobRow:

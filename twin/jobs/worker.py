@@ -17,14 +17,27 @@ from typing import TYPE_CHECKING
 import orjson
 
 from twin.errors import TwinError
-from twin.jobs.model import CheckOutcome, CheckTask, Circuit, CircuitFault, RunOutcome, RunTask, RunTime
+from twin.integers import INTEGER_LIMIT
+from twin.jobs.model import (
+    AnalysisOutcome,
+    AnalysisTask,
+    CheckOutcome,
+    CheckTask,
+    Circuit,
+    CircuitFault,
+    RunOutcome,
+    RunTask,
+    RunTime,
+)
+from twin.jobs.results import packed
 
 if TYPE_CHECKING:
     from twin.device.device import Device
     from twin.device.snapshot import NoiseSnapshot
     from twin.engines import PreparedCircuit
 
-NICENESS = 10
+NICENESS, JOB_NICENESS = 5, 10
+"""The service comes first, then what somebody waits for, then jobs."""
 SEED_STEP = 0x9E3779B97F4A7C15  # spreads consecutive indices over the seeds (golden ratio, 64 bits)
 PARENT_CHECK_INTERVAL_S = 1.0
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
@@ -40,7 +53,21 @@ def start(memory_bytes: int) -> None:
     _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard_limit))
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
-    import twin.engines  # noqa: F401  before the first task: loading it must not count against the task's time limit
+    _load()
+
+
+def _load() -> None:
+    """What a first task would wait for: the engines, and Qiskit with what its transpiler loads when it is first used.
+
+    Before that task, for it must not count against its time limit: on a busy machine it takes many seconds.
+    """
+    from qiskit import QuantumCircuit, transpile
+
+    import twin.engines.qiskit_front  # noqa: F401
+
+    circuit = QuantumCircuit(2)
+    circuit.cx(0, 1)
+    transpile(circuit, basis_gates=["rz", "sx", "cz"], coupling_map=[[0, 1]])
 
 
 def check(task: CheckTask) -> CheckOutcome:
@@ -49,7 +76,15 @@ def check(task: CheckTask) -> CheckOutcome:
     for index, circuit in enumerate(task.circuits):
         try:
             prepared = _prepared(task.device, circuit)
-            times.append(RunTime(prepared.fixed_s, prepared.shot_s))
+            times.append(
+                RunTime(
+                    prepared.fixed_s,
+                    prepared.shot_s,
+                    prepared.key_chars,
+                    prepared.packed_bits,
+                    prepared.recorded_bits,
+                )
+            )
         except TwinError as error:
             faults.append(CircuitFault(index, str(error)))
         except MemoryError:
@@ -81,13 +116,39 @@ def run(task: RunTask) -> RunOutcome:
     return RunOutcome(body, None, time.perf_counter() - begun, device_time_s)
 
 
+def analyse(task: AnalysisTask) -> AnalysisOutcome:
+    """A session's circuit or error model. Stim holds Python's lock while it makes one, which stops a whole process."""
+    from twin.qec.memory import Memory
+
+    try:
+        memory = Memory(task.spec, _device(task.device))
+        make = memory.circuit if task.kind == "circuit" else memory.detector_error_model
+        return AnalysisOutcome(str(make(_snapshot(task.snapshot), task.rounds)))
+    except TwinError as error:
+        return AnalysisOutcome(error=str(error))
+    except MemoryError:
+        return AnalysisOutcome(error="needs more memory than a worker may use")
+
+
+def run_job(task: RunTask) -> RunOutcome:
+    """`run`, in a process that from now on gives way to checks and readouts."""
+    _give_way()
+    return run(task)
+
+
+@lru_cache(maxsize=1)
+def _give_way() -> None:
+    """Once: niceness adds up, and only root takes it back."""
+    os.nice(JOB_NICENESS - NICENESS)
+
+
 def circuit_seed(seed: int, index: int) -> int:
     """The seed of one circuit of a job; the first one's is the job's own."""
-    return (seed + index * SEED_STEP) % 2**63
+    return (seed + index * SEED_STEP) % INTEGER_LIMIT
 
 
 def _document(task: RunTask, snapshot: NoiseSnapshot, results: list[dict[str, object]]) -> bytes:
-    """The job's result as the API answers it; made here, where time is not the service's."""
+    """The job's result as the store keeps it; made here, where time is not the service's."""
     document = {
         "job_id": task.job_id,
         "backend_id": snapshot.backend_id,
@@ -97,7 +158,7 @@ def _document(task: RunTask, snapshot: NoiseSnapshot, results: list[dict[str, ob
         "snapshot_id": snapshot.snapshot_id,
         "results": results,
     }
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return packed(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 @lru_cache(maxsize=32)

@@ -10,11 +10,15 @@ import numpy as np
 
 import qds1
 from twin.device.snapshot import NoiseSnapshot
+from twin.qec.codes import Code
 from twin.qec.corrections import Bits, CorrectionKind, Ledger, Verdict
-from twin.qec.errors import RoundOrderError
+from twin.qec.errors import RoundOrderError, SessionTooLargeError
 from twin.qec.memory import Memory
-from twin.qec.simulators import BLOCK_SHOTS, Block, make_block
+from twin.qec.simulators import BLOCK_SHOTS, Block, make_block, record_bits
 from twin.qec.spec import SessionSpec
+
+MAX_BYTES = 2**29
+"""Of all that is kept between two rounds; a round itself takes about as much again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +62,21 @@ class Lockstep:
     """The rounds of one session.
 
     snapshot: called with "round" or "final" when one is about to be simulated; gives its noise.
+    pause: called between two blocks of shots.
     """
 
-    def __init__(self, memory: Memory, spec: SessionSpec, snapshot: Callable[[str], NoiseSnapshot]) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        spec: SessionSpec,
+        snapshot: Callable[[str], NoiseSnapshot],
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self._memory = memory
         self._spec = spec
         self._snapshot = snapshot
+        self._pause = pause
+        self.check_size(spec, memory.code)
         self.ledger = Ledger(spec.shots)
         self.rounds_done = 0
         self.corrections_posted = 0
@@ -82,6 +95,32 @@ class Lockstep:
         for each in code.stabilizers:
             if each.type == code.basis:
                 self._parity[list(each.data_qubits), each.index] = 1
+
+    @staticmethod
+    def bytes_of(spec: SessionSpec, code: Code) -> int:
+        """What all shots take between two rounds, at most: frames, record and the last round's results.
+
+        Stim keeps one bit for each measurement of a block and two for each qubit; the arrays here have a byte for each
+        of a round's outcomes: its syndrome, events, frame and corrections, and the readout of the data with one.
+        """
+        stabilizers, data = code.num_stabilizers, code.num_data_qubits
+        record = record_bits(None if spec.rounds is None else spec.rounds * stabilizers + data, stabilizers + data)
+        frame_bits = 2 * (max(code.coordinates) + 1)
+        arrays = 4 * stabilizers + 2 * data + 4
+        simulated = -(-spec.shots // BLOCK_SHOTS) * BLOCK_SHOTS if spec.shots > 1 else 1
+        return simulated * (record + frame_bits) // 8 + spec.shots * arrays
+
+    @classmethod
+    def check_size(cls, spec: SessionSpec, code: Code) -> None:
+        """Raises SessionTooLargeError for more shots than are run side by side."""
+        num_bytes = cls.bytes_of(spec, code)
+        if num_bytes > MAX_BYTES:
+            fitting = spec.shots * MAX_BYTES // num_bytes // BLOCK_SHOTS * BLOCK_SHOTS
+            remedy = "" if spec.rounds is None else ", or pull whole shots over the stream"
+            raise SessionTooLargeError(
+                f"{spec.shots} shots of {code.num_data_qubits + code.num_stabilizers} qubits, round by round, take "
+                f"about {num_bytes} bytes, over the limit of {MAX_BYTES}; ask for at most {fitting} shots{remedy}"
+            )
 
     def _new_blocks(self) -> list[Block]:
         shots, seed = self._spec.shots, self._spec.seed
@@ -122,7 +161,11 @@ class Lockstep:
             part, flips = noisy.parts.final, noisy.data_flips
         else:
             part, flips = (noisy.parts.body if self.rounds_done else noisy.parts.first), noisy.ancilla_flips
-        measured = np.concatenate([block.run(part, flips) for block in self._blocks])
+        pieces = []
+        for block in self._blocks:
+            pieces.append(block.run(part, flips))
+            self._pause()
+        measured = np.concatenate(pieces)
         if op == "final":
             self.final = self.last = self._final_result(measured, snapshot)
             return self.final

@@ -27,6 +27,8 @@ from twin.qec.memory import Memory
 from twin.qec.spec import SessionSpec
 from twin.qec.whole_shots import WholeShots
 
+BYTES_OF_QUBIT = 4096
+"""What a memory's circuits take, under the few snapshots that are kept."""
 Words = NDArray[np.uint32]
 JournalEntry = dict[str, Any]
 
@@ -41,12 +43,20 @@ class LiveSession:
         spec: what was asked for.
         device: the backend it runs on.
         snapshot_source: gives the backend's noise at this moment.
+        pause: called again and again while a long call computes.
     """
 
-    def __init__(self, spec: SessionSpec, device: Device, snapshot_source: Callable[[], NoiseSnapshot]) -> None:
+    def __init__(
+        self,
+        spec: SessionSpec,
+        device: Device,
+        snapshot_source: Callable[[], NoiseSnapshot],
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spec = spec
         self.memory = Memory(spec, device)
         self._snapshot_source = snapshot_source
+        self._pause = pause
         self._lockstep: Lockstep | None = None
         self._whole: WholeShots | None = None
         self._ended: dict[str, Any] | None = None
@@ -80,26 +90,27 @@ class LiveSession:
         posted = self._lockstep.corrections_posted if self._lockstep else 0
         return posted + (int(run.ledger.received.sum()) if run else 0)
 
+    @property
+    def num_bytes(self) -> int:
+        """What it holds in memory, about; see `Lockstep.bytes_of`."""
+        num_bytes = BYTES_OF_QUBIT * (self.memory.code.num_data_qubits + self.memory.code.num_stabilizers)
+        if self._lockstep is not None:
+            num_bytes += Lockstep.bytes_of(self.spec, self.memory.code)
+        if self._whole is not None:
+            num_bytes += WholeShots.bytes_of(self.spec, self.memory.code)
+        return num_bytes
+
     def circuit(self, snapshot: NoiseSnapshot, rounds: int | None = None) -> stim.Circuit:
         """The whole circuit under a snapshot, with detectors at (x, y, t).
 
         Raises:
             RoundOrderError: the session is open-ended and `rounds` is not given.
         """
-        return self.memory.circuit(snapshot, self._fixed_rounds(rounds))
+        return self.memory.circuit(snapshot, self.spec.fixed_rounds(rounds))
 
     def detector_error_model(self, snapshot: NoiseSnapshot, rounds: int | None = None) -> stim.DetectorErrorModel:
         """The error model of `circuit`, decomposed into edges by Stim."""
-        return self.memory.detector_error_model(snapshot, self._fixed_rounds(rounds))
-
-    def _fixed_rounds(self, rounds: int | None) -> int:
-        fixed = rounds if rounds is not None else self.spec.rounds
-        if fixed is None:
-            raise RoundOrderError(
-                "this session is open-ended: an error model needs a number of rounds; "
-                "ask for ?rounds=N, or create the session with rounds"
-            )
-        return fixed
+        return self.memory.detector_error_model(snapshot, self.spec.fixed_rounds(rounds))
 
     # Rounds in lockstep
 
@@ -112,6 +123,12 @@ class LiveSession:
             RoundOrderError: any other round. SessionEndedError: the session has ended.
         """
         return self._rounds().syndrome(round_index)
+
+    @property
+    def last_round(self) -> int | None:
+        """The round that was generated last in lockstep; None before the first one."""
+        last = self._lockstep.last if self._lockstep else None
+        return None if last is None else last.round_index
 
     def correct(self, round_index: int, bits: ArrayLike, kind: CorrectionKind | None = None) -> CorrectionKind:
         """Take a correction for the round that was generated last; returns its kind.
@@ -156,7 +173,7 @@ class LiveSession:
         if self._whole is not None:
             raise RoundOrderError("this session is being pulled in whole shots; make another one for single rounds")
         if self._lockstep is None:
-            self._lockstep = Lockstep(self.memory, self.spec, self._noted_snapshot)
+            self._lockstep = Lockstep(self.memory, self.spec, self._noted_snapshot, self._pause)
         return self._lockstep
 
     # Whole shots
@@ -178,7 +195,7 @@ class LiveSession:
         if self.spec.rounds is None:
             raise RoundOrderError("whole shots need a fixed number of rounds: create the session with rounds")
         if self._whole is None:
-            self._whole = WholeShots(self.memory, self.spec, self._noted_snapshot)
+            self._whole = WholeShots(self.memory, self.spec, self._noted_snapshot, self._pause)
         if first_shot is not None and first_shot != self._whole.delivered:
             self._whole.rewind(first_shot)
             self._note("rewound", shots=first_shot)
@@ -227,15 +244,16 @@ class LiveSession:
         snapshot_source: Callable[[], NoiseSnapshot],
         entries: Iterable[Mapping[str, Any]],
         snapshots: Callable[[str], NoiseSnapshot],
+        pause: Callable[[], None] = lambda: None,
     ) -> LiveSession:
         """Rebuild a session by replaying its journal.
 
         Args:
-            spec, device, snapshot_source: as for a new session.
+            spec, device, snapshot_source, pause: as for a new session.
             entries: everything `take_journal` gave, in order.
             snapshots: a snapshot by its id.
         """
-        session = cls(spec, device, snapshot_source)
+        session = cls(spec, device, snapshot_source, pause)
         for entry in entries:
             session._replay(entry, snapshots)
         session._journal.clear()
@@ -245,7 +263,7 @@ class LiveSession:
         match entry["op"]:
             case "round" | "final":
                 if self._lockstep is None:
-                    self._lockstep = Lockstep(self.memory, self.spec, self._noted_snapshot)
+                    self._lockstep = Lockstep(self.memory, self.spec, self._noted_snapshot, self._pause)
                 self._lockstep.advance(entry["op"], snapshots(entry["snapshot_id"]))
             case "correction":
                 code = self.memory.code
@@ -253,7 +271,7 @@ class LiveSession:
                 self._rounds().correct(entry["round"], array, entry["kind"])
             case "block":
                 if self._whole is None:
-                    self._whole = WholeShots(self.memory, self.spec, self._noted_snapshot)
+                    self._whole = WholeShots(self.memory, self.spec, self._noted_snapshot, self._pause)
                 self._whole.simulate(snapshots(entry["snapshot_id"]))
             case "delivered":
                 if self._whole is not None:

@@ -50,6 +50,12 @@ def make_block(
     return _FrameBlock(seed, block_index, num_shots, num_qubits)
 
 
+def record_bits(num_measurements: int | None, largest_part: int) -> int:
+    """Bits that Stim keeps of a shot's measurements, at most. None: of any number of them."""
+    most = _MAX_RECORD + largest_part  # then the frames go on in a new simulator
+    return most if num_measurements is None else min(num_measurements, most)
+
+
 def _stim_seed(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
 

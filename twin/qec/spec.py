@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from twin.bodies import WHOLE, Body
 from twin.device.errors import described, faults_of
-from twin.device.schema import Strict
+from twin.integers import INTEGER_LIMIT, new_seed
 from twin.qec.codes import Basis, CodeFamily
-from twin.qec.errors import SessionSpecError
+from twin.qec.errors import RoundOrderError, SessionSpecError
 
 MAX_DISTANCE: Mapping[str, int] = {"surface": 25, "repetition": 201}
 MAX_ROUNDS = 10_000_000
-_SEED_BITS = 48  # exact in every JSON reader
 
 
-class UniformNoise(Strict):
+class UniformNoise(Body):
     """All four arguments of Stim's generated memory circuits, in place of the device's noise."""
 
     uniform_prob: Annotated[float, Field(ge=0.0, le=0.5, allow_inf_nan=False)]
@@ -27,7 +26,7 @@ class UniformNoise(Strict):
 InitialState = Literal["random", "zeros", "ones"]
 
 
-class MemorySpec(Strict):
+class MemorySpec(Body):
     """A memory experiment: code, basis, layout, noise and the state that the data qubits are prepared in.
 
     initial_state: of the data qubits, in the memory's basis: a random bit string a shot, with every outcome read in a
@@ -35,11 +34,13 @@ class MemorySpec(Strict):
     """
 
     code_family: CodeFamily
-    code_distance: Annotated[int, Field(ge=2, strict=True)]
+    code_distance: Annotated[int, Field(ge=2), WHOLE]
     basis: Basis = "Z"
     layout: Literal["native", "virtual"] | None = None
-    noise: UniformNoise | None = None
-    initial_state: InitialState | None = None
+    noise: UniformNoise | None = Field(default=None, examples=[{"uniform_prob": 0.005}])
+    initial_state: InitialState | None = Field(
+        default=None, description="of the data qubits; null: random under device noise. Outcomes are relative to it"
+    )
 
     @property
     def prepared(self) -> InitialState:
@@ -70,25 +71,37 @@ class SessionSpec(MemorySpec):
     """The body of POST /qec_session/v1/."""
 
     backend_id: str
-    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = Field(
-        default_factory=lambda: secrets.randbits(_SEED_BITS)
+    seed: Annotated[int, Field(ge=0, lt=INTEGER_LIMIT), WHOLE] = Field(
+        default_factory=new_seed, description="chosen for you, and reported, where it is not given"
     )
-    shots: Annotated[int, Field(ge=1, strict=True)] = 1
-    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS, strict=True)] | None = None
+    shots: Annotated[int, Field(ge=1, description="independent shots, run in lockstep"), WHOLE] = 1
+    rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS), WHOLE] | None = Field(
+        default=None, description="fixed length; null leaves it open"
+    )
     job_id: str | None = None
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> SessionSpec:
-        """Check a request's body; null counts as not given.
+        """Check what a request's body holds.
 
         Raises:
             SessionSpecError: with the fields at fault.
         """
         try:
-            return cls.model_validate({key: value for key, value in body.items() if value is not None})
+            return cls.model_validate(body)
         except ValidationError as error:
             faults = faults_of(error)
             raise SessionSpecError(described(faults), faults) from error
+
+    def fixed_rounds(self, rounds: int | None) -> int:
+        """The rounds that are asked for, else the session's. Raises RoundOrderError where neither says."""
+        fixed = rounds if rounds is not None else self.rounds
+        if fixed is None:
+            raise RoundOrderError(
+                "this session is open-ended: an error model needs a number of rounds; "
+                "ask for ?rounds=N, or create the session with rounds"
+            )
+        return fixed
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form, with the seed that was drawn; `from_body` reads it."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import qds1
 from twin.device.snapshot import NoiseSnapshot
+from twin.qec.codes import Code
 from twin.qec.corrections import Bits, Ledger, Verdict
 from twin.qec.errors import RoundOrderError, SessionTooLargeError
 from twin.qec.memory import Memory
@@ -24,13 +25,21 @@ class WholeShots:
     """Simulates block after block and hands out their words. One noise snapshot per block.
 
     snapshot: called with "block" when one is about to be simulated; gives its noise.
+    pause: called between two rounds of a block.
     """
 
-    def __init__(self, memory: Memory, spec: SessionSpec, snapshot: Callable[[str], NoiseSnapshot]) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        spec: SessionSpec,
+        snapshot: Callable[[str], NoiseSnapshot],
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self._memory = memory
         self._spec = spec
         self._rounds = spec.rounds or 0
         self._snapshot = snapshot
+        self._pause = pause
         self._check_size()
         self.ledger = Ledger(spec.shots)
         self.delivered = 0
@@ -48,6 +57,13 @@ class WholeShots:
                 f"{BLOCK_SHOTS} whole shots of {self._rounds} rounds hold {block} outcomes, more than "
                 f"{MAX_BLOCK_BITS}; pull single rounds instead"
             )
+
+    @staticmethod
+    def bytes_of(spec: SessionSpec, code: Code) -> int:
+        """What is kept between two calls: four bytes a shot, and one block with its words and its data."""
+        listed = spec.shots if spec.shots <= 4 * BLOCK_SHOTS else 0
+        outcomes = (spec.rounds or 0) * code.num_stabilizers + code.num_data_qubits
+        return 4 * spec.shots + listed * code.num_data_qubits + min(spec.shots, BLOCK_SHOTS) * outcomes
 
     @property
     def rounds_done(self) -> int:
@@ -111,6 +127,7 @@ class WholeShots:
         for round_index in range(self._rounds):
             part = noisy.parts.body if round_index else noisy.parts.first
             syndromes[:, round_index] = block.run(part, noisy.ancilla_flips)
+            self._pause()
         data = block.run(noisy.parts.final, noisy.data_flips)
         return qds1.encode_shots(syndromes, data, first_shot), data
 

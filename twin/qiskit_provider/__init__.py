@@ -8,6 +8,22 @@ Needs Qiskit: pip install 'qtwin[qiskit]'.
 """
 
 from twin.qiskit_provider.backend import TwinBackend, TwinProvider
-from twin.qiskit_provider.job import TwinJob, TwinJobError
+from twin.qiskit_provider.errors import (
+    TwinConnectionError,
+    TwinJobError,
+    TwinProviderError,
+    TwinRefusedError,
+    TwinTimeoutError,
+)
+from twin.qiskit_provider.job import TwinJob
 
-__all__ = ["TwinBackend", "TwinJob", "TwinJobError", "TwinProvider"]
+__all__ = [
+    "TwinBackend",
+    "TwinConnectionError",
+    "TwinJob",
+    "TwinJobError",
+    "TwinProvider",
+    "TwinProviderError",
+    "TwinRefusedError",
+    "TwinTimeoutError",
+]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from twin.store.dialects import insert_for
 from twin.store.schema import controller_states, pulse_schedules, replicas, snapshots
 
 
 def save_state(connection: Connection, backend_id: str, body: dict[str, Any], *, version: int) -> bool:
     """Store version `version` of a state; False when another replica has stored that version before."""
     if version == 1:
-        new = _insert(connection, controller_states).values(backend_id=backend_id, version=1, body=body)
+        new = insert_for(connection, controller_states).values(backend_id=backend_id, version=1, body=body)
         stored = new.on_conflict_do_nothing().returning(controller_states.c.version)
         return connection.execute(stored).first() is not None  # the row count is not told by every driver
     statement = (
@@ -31,13 +31,19 @@ def state(connection: Connection, backend_id: str) -> tuple[int, dict[str, Any]]
     return None if row is None else (row[0], row[1])
 
 
-def save_snapshot(
-    connection: Connection, snapshot_id: str, backend_id: str, body: dict[str, Any], created_at: float
-) -> None:
-    statement = _insert(connection, snapshots).values(
-        snapshot_id=snapshot_id, backend_id=backend_id, body=body, created_at=created_at
+def states(connection: Connection) -> dict[str, tuple[int, dict[str, Any]]]:
+    """(version, body) of every backend that commands have changed."""
+    columns = controller_states.c
+    rows = connection.execute(select(columns.backend_id, columns.version, columns.body))
+    return {backend_id: (version, body) for backend_id, version, body in rows}
+
+
+def save_snapshot(connection: Connection, snapshot_id: str, backend_id: str, body: dict[str, Any], now: float) -> None:
+    """Store a snapshot, or say that it is used again: see `twin.store.retention`."""
+    statement = insert_for(connection, snapshots).values(
+        snapshot_id=snapshot_id, backend_id=backend_id, body=body, created_at=now, used_at=now
     )
-    connection.execute(statement.on_conflict_do_nothing())
+    connection.execute(statement.on_conflict_do_update(index_elements=["snapshot_id"], set_={"used_at": now}))
 
 
 def snapshot(connection: Connection, snapshot_id: str) -> dict[str, Any] | None:
@@ -58,16 +64,24 @@ def schedule(connection: Connection, backend_id: str, schedule_id: str) -> dict[
     return connection.execute(statement).scalar()
 
 
+def next_round(connection: Connection, backend_id: str, schedule_id: str) -> int | None:
+    """Take a schedule's next round, from 0 on; every caller of any replica gets its own. None: no such schedule."""
+    columns = pulse_schedules.c
+    statement = (
+        update(pulse_schedules)
+        .where(columns.backend_id == backend_id, columns.schedule_id == schedule_id)
+        .values(next_round=columns.next_round + 1)
+        .returning(columns.next_round)
+    )
+    after = connection.execute(statement).scalar()
+    return None if after is None else int(after) - 1
+
+
 def beat(connection: Connection, replica: str, now: float) -> None:
     """Say that a replica is alive."""
-    statement = _insert(connection, replicas).values(replica=replica, heartbeat_at=now)
+    statement = insert_for(connection, replicas).values(replica=replica, heartbeat_at=now)
     connection.execute(statement.on_conflict_do_update(index_elements=["replica"], set_={"heartbeat_at": now}))
 
 
 def live_replicas(connection: Connection, since: float) -> set[str]:
     return set(connection.execute(select(replicas.c.replica).where(replicas.c.heartbeat_at >= since)).scalars())
-
-
-def _insert(connection: Connection, table: Any) -> Any:
-    """`INSERT ... ON CONFLICT` is spelled alike in both dialects, and lives in two modules."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)

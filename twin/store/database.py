@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,8 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from twin.errors import InvalidError, UnavailableError
 from twin.store.engine import migrate, open_engine
@@ -31,6 +33,8 @@ log = structlog.get_logger(__name__)
 MAX_BATCH = 256
 NUM_READERS = 4
 CLOSE_DEADLINE_S = 10.0
+AWAY = "the twin's database does not answer; try again"
+BEYOND_LIMITS = "54"  # SQLSTATE class: program limit exceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,18 @@ class Database:
 def _told() -> Iterator[None]:
     """What the database itself refuses, in words: a value it cannot hold, or that it is not there or has no room.
 
-    The first is a fault of the request: PostgreSQL has no NUL in a text.
+    The first is a fault of the request: PostgreSQL has no NUL in a text, and limits on what one value holds (class 54).
+    The second passes: a lost connection, a server that stops or is a standby, a pool that is used up, a full disk.
     """
     try:
         yield
-    except OperationalError as error:
-        raise UnavailableError(f"the twin's database cannot be used: {error.orig}") from error
+    except (OperationalError, InternalError, InterfaceError) as error:
+        if str(getattr(error.orig, "sqlstate", None) or "").startswith(BEYOND_LIMITS):
+            raise InvalidError(f"the database cannot hold a value: {error.orig}") from error
+        public = None if isinstance(error.orig, sqlite3.Error) else AWAY  # a server's words tell its address
+        raise UnavailableError(f"the twin's database cannot be used: {error.orig}", public) from error
+    except PoolTimeoutError as error:
+        raise UnavailableError(f"the twin's database cannot be used: {error}") from error
     except DataError as error:
         raise InvalidError(f"the database cannot hold a value: {error.orig}") from error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, tuple_, update
 
 from twin.store.schema import jobs
 
@@ -74,21 +74,74 @@ def request(connection: Connection, job_id: str) -> bytes | None:
     return connection.execute(select(jobs.c.request).where(jobs.c.job_id == job_id)).scalar()
 
 
+Place = tuple[float, str]
+"""Where a job is among all: its `created_at` and `job_id`."""
+
+
+def page(
+    connection: Connection,
+    *,
+    user_id: str | None = None,
+    backend_id: str | None = None,
+    states: Collection[str] = (),
+    before: Place | None = None,
+    limit: int,
+) -> list[JobRow]:
+    """At most `limit` jobs, newest first, from a place on; without their metadata, which may be large."""
+    order = (jobs.c.created_at, jobs.c.job_id)
+    statement = select(*(column for column in _COLUMNS if column.name != "metadata"))
+    if user_id is not None:
+        statement = statement.where(jobs.c.user_id == user_id)
+    if backend_id is not None:
+        statement = statement.where(jobs.c.backend_id == backend_id)
+    if states:
+        statement = statement.where(jobs.c.status.in_(states))
+    if before is not None:
+        statement = statement.where(tuple_(*order) < before)
+    rows = connection.execute(statement.order_by(*(column.desc() for column in order)).limit(limit)).mappings()
+    return [JobRow(**row, metadata={}) for row in rows]
+
+
 def start(connection: Connection, job_id: str, owner: str, *, started_at: float, attempts: int) -> bool:
-    """Mark a job as running; False when it was cancelled, or another replica has taken it over."""
+    """Mark attempt number `attempts` as running, the one after the row's.
+
+    False when the job was cancelled, has ended, or another replica has taken it over.
+    """
     statement = (
         update(jobs)
-        .where(jobs.c.job_id == job_id, jobs.c.owner == owner, jobs.c.status.in_(OPEN_STATES))
+        .where(
+            jobs.c.job_id == job_id,
+            jobs.c.owner == owner,
+            jobs.c.attempts == attempts - 1,
+            jobs.c.status.in_(OPEN_STATES),
+        )
         .values(status="RUNNING", started_at=started_at, attempts=attempts)
     )
     return connection.execute(statement).rowcount == 1
 
 
+def give_back(connection: Connection, job_id: str, *, owner: str, attempts: int) -> bool:
+    """Queue a job again whose running attempt was stopped on purpose: the attempt does not count."""
+    statement = update(jobs).where(*_attempt(job_id, owner, attempts)).values(status="QUEUED", attempts=attempts - 1)
+    return connection.execute(statement).rowcount == 1
+
+
+def stands_at(connection: Connection, job: JobRow) -> bool:
+    """Whether the stored job is at this owner's, attempt's and state's: tells a repeated write from a late one."""
+    statement = select(jobs.c.job_id).where(
+        jobs.c.job_id == job.job_id,
+        jobs.c.owner == job.owner,
+        jobs.c.attempts == job.attempts,
+        jobs.c.status == job.status,
+    )
+    return connection.execute(statement).first() is not None
+
+
 def cancel(connection: Connection, job_id: str, ended_at: float) -> bool:
-    """Cancel a job that is still queued; False when it is not."""
+    """Cancel a job that waits or runs, whoever has it; False when it is over. Its attempt is refused its end."""
     statement = (
         update(jobs)
-        .where(jobs.c.job_id == job_id, jobs.c.status == "QUEUED")
+        .where(jobs.c.job_id == job_id, jobs.c.status.in_(OPEN_STATES))
         .values(status="CANCELLED", ended_at=ended_at)
     )
     return connection.execute(statement).rowcount == 1
@@ -99,17 +152,31 @@ def finish(
     job_id: str,
     status: str,
     *,
+    owner: str,
+    attempts: int,
     ended_at: float,
     result: bytes | None = None,
     error: str | None = None,
 ) -> bool:
-    """End a job that is queued or running; False when it has ended already, and nothing changes."""
+    """End a job by its running attempt. False, and nothing changes, when this owner's attempt is not the one that runs:
+
+    another replica has taken the job over, or it has ended already.
+    """
     statement = (
         update(jobs)
-        .where(jobs.c.job_id == job_id, jobs.c.status.in_(OPEN_STATES))
+        .where(*_attempt(job_id, owner, attempts))
         .values(status=status, ended_at=ended_at, result=result, error=error)
     )
     return connection.execute(statement).rowcount == 1
+
+
+def give_up(connection: Connection, job_id: str, *, owner: str, ended_at: float, error: str) -> None:
+    """End a queued job that may not be tried again."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.job_id == job_id, jobs.c.owner == owner, jobs.c.status == "QUEUED")
+        .values(status="FAILED", ended_at=ended_at, error=error)
+    )
 
 
 def merge_metadata(connection: Connection, job_id: str, added: dict[str, Any]) -> dict[str, Any] | None:
@@ -123,20 +190,34 @@ def merge_metadata(connection: Connection, job_id: str, added: dict[str, Any]) -
     return merged
 
 
-def claim_open(connection: Connection, new_owner: str, dead_owners: Sequence[str]) -> list[tuple[JobRow, bytes]]:
-    """Take over every unfinished job of `dead_owners`, in order of submission, as queued."""
+def claim_open(
+    connection: Connection, new_owner: str, dead_owners: Sequence[str], among: Collection[str] | None = None
+) -> list[tuple[JobRow, bytes]]:
+    """Take over every unfinished job of `dead_owners`, in order of submission, as queued; of `among` when given.
+
+    The rows are as they are then. Two replicas that claim at once get different jobs.
+    """
+    chosen = [jobs.c.status.in_(OPEN_STATES), jobs.c.owner.in_(dead_owners)]
+    if among is not None:
+        chosen.append(jobs.c.job_id.in_(among))
     claimed = connection.execute(
         select(*_COLUMNS, jobs.c.request)
-        .where(jobs.c.status.in_(OPEN_STATES), jobs.c.owner.in_(dead_owners))
+        .where(*chosen)
         .order_by(jobs.c.created_at, jobs.c.job_id)
         .with_for_update(skip_locked=True)
     ).all()
     taken = []
     for *columns, body in claimed:
-        row = JobRow(*columns)
+        row = replace(JobRow(*columns), owner=new_owner, status="QUEUED")
         connection.execute(update(jobs).where(jobs.c.job_id == row.job_id).values(owner=new_owner, status="QUEUED"))
         taken.append((row, body))
     return taken
+
+
+def open_ids(connection: Connection, owner: str) -> set[str]:
+    """The unfinished jobs of a replica."""
+    statement = select(jobs.c.job_id).where(jobs.c.status.in_(OPEN_STATES), jobs.c.owner == owner)
+    return set(connection.execute(statement).scalars())
 
 
 def open_owners(connection: Connection) -> set[str]:
@@ -162,6 +243,16 @@ def counts_by_status(connection: Connection) -> dict[tuple[str, str], int]:
 
 def _job() -> Select[Any]:
     return select(*_COLUMNS)
+
+
+def _attempt(job_id: str, owner: str, attempts: int) -> tuple[ColumnElement[bool], ...]:
+    """The fence: a row that this owner's attempt still runs."""
+    return (
+        jobs.c.job_id == job_id,
+        jobs.c.owner == owner,
+        jobs.c.attempts == attempts,
+        jobs.c.status == "RUNNING",
+    )
 
 
 def mean_times(connection: Connection, *, backend_id: str, num_newest: int) -> tuple[float | None, float | None]:

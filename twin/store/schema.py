@@ -56,7 +56,7 @@ jobs = Table(
     Column("job_id", String(40), primary_key=True),
     Column("backend_id", String(64), nullable=False),
     Column("owner", String(64), nullable=False),
-    Column("user_id", String(64), nullable=False),
+    Column("user_id", String(254), nullable=False),
     Column("status", String(16), nullable=False),
     Column("shots", Integer, nullable=False),
     Column("num_circuits", Integer, nullable=False),
@@ -73,6 +73,8 @@ jobs = Table(
     UniqueConstraint("user_id", "idempotency_key", name="uq_jobs_idempotency"),
     Index("ix_jobs_status", "status", "owner"),
     Index("ix_jobs_backend", "backend_id", "created_at"),
+    Index("ix_jobs_user", "user_id", "created_at", "job_id"),
+    Index("ix_jobs_created", "created_at", "job_id"),
 )
 
 events = Table(
@@ -120,6 +122,7 @@ snapshots = Table(
     Column("backend_id", String(64), nullable=False),
     Column("created_at", Double, nullable=False),
     Column("body", JSON, nullable=False),
+    Column("used_at", Double, nullable=False, server_default="0"),
 )
 
 sessions = Table(
@@ -128,7 +131,7 @@ sessions = Table(
     Column("session_id", String(64), primary_key=True),
     Column("backend_id", String(64), nullable=False),
     Column("owner", String(64), nullable=False),
-    Column("user_id", String(64), nullable=False),
+    Column("user_id", String(254), nullable=False),
     Column("job_id", String(40)),
     Column("status", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
@@ -136,6 +139,7 @@ sessions = Table(
     Column("spec", JSON, nullable=False),
     Column("summary", JSON),
     Index("ix_sessions_status", "status"),
+    Index("ix_sessions_user", "user_id", "status"),
 )
 
 session_journal = Table(
@@ -150,6 +154,7 @@ pulse_schedules = Table(
     "pulse_schedules",
     metadata,
     Column("schedule_id", String(40), primary_key=True),
+    Column("next_round", Integer, nullable=False, server_default="0"),
     Column("backend_id", String(64), nullable=False),
     Column("created_at", Double, nullable=False),
     Column("body", JSON, nullable=False),
@@ -165,6 +170,13 @@ config_versions = Table(
     Column("saved_at", Double, nullable=False),
     Column("saved_by", String(254), nullable=False),
     sqlite_autoincrement=True,
+)
+
+probes = Table(
+    "probes",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("probed_at", Double, nullable=False),
 )
 
 replicas = Table(

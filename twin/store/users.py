@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from twin import clock
 from twin.store.schema import refresh_tokens, users
 
 
@@ -51,6 +52,14 @@ def by_id(connection: Connection, user_id: str) -> User | None:
     return _user(connection.execute(select(users).where(users.c.user_id == user_id)).first())
 
 
+def of_login(connection: Connection, user_id: str, family_id: str) -> tuple[User | None, bool]:
+    """The user, and whether that login of the user's was revoked."""
+    revoked = select(refresh_tokens.c.token_id).where(
+        refresh_tokens.c.family_id == family_id, refresh_tokens.c.revoked_at.is_not(None)
+    )
+    return by_id(connection, user_id), bool(family_id) and connection.execute(revoked.limit(1)).first() is not None
+
+
 def everyone(connection: Connection) -> list[User]:
     rows = connection.execute(select(users).order_by(users.c.created_at, users.c.email))
     return [User(*row) for row in rows]
@@ -69,8 +78,11 @@ def change(
     values = {name: value for name, value in given.items() if value is not None}
     if values:
         connection.execute(update(users).where(users.c.user_id == user_id).values(**values))
-    if password_hash is not None or disabled:
-        connection.execute(delete(refresh_tokens).where(refresh_tokens.c.user_id == user_id))
+    of_user = refresh_tokens.c.user_id == user_id
+    if password_hash is not None:  # access tokens know the password that they were given for
+        connection.execute(delete(refresh_tokens).where(of_user))
+    elif disabled:  # kept: they tell that the logins' access tokens are over, also once the user is enabled again
+        connection.execute(update(refresh_tokens).where(of_user).values(revoked_at=clock.now()))
 
 
 def add_token(connection: Connection, token: RefreshToken) -> None:

@@ -41,7 +41,7 @@ def qec_point(
     estimate = _estimate(snapshot, _distance(request))
     if qec is None and decoder is None:
         return point | estimate | {"metric_source": "heuristic", "qec_metrics": None, "decoder_metrics": None}
-    pushed = qec or {}
+    pushed = {**(decoder or {}), **(qec or {})}
     return point | {
         "metric_source": "decoder",
         "logical_error_rate": _rate(pushed, "logical_error_rate", "logical_errors"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -145,6 +146,71 @@ def test_readout_of_a_schedule_packs_bit_i_as_qubit_i(client: TwinClient) -> Non
         client.readout(BACKEND, "nothing")
 
 
+def test_a_readout_without_a_round_is_the_schedules_next(client: TwinClient) -> None:
+    """Rounds count from 0, whoever asks; a round that is named stays what it is, and does not count."""
+    actions = [{"gate": "h", "qubits": [0]}, {"gate": "h", "qubits": [1]}]
+    schedule = client.submit_pulse_schedule(BACKEND, actions, 2)["schedule_id"]
+    other = client.submit_pulse_schedule(BACKEND, actions, 2)["schedule_id"]
+    first = [client.readout(BACKEND, schedule) for _ in range(20)]
+    assert [each["round_index"] for each in first] == list(range(20))
+    named = [client.readout(BACKEND, schedule, index) for index in range(20)]
+    assert [each["outcomes"] for each in named] == [each["outcomes"] for each in first]
+    with ThreadPoolExecutor(8) as pool:
+        more = list(pool.map(lambda _: client.readout(BACKEND, schedule)["round_index"], range(20)))
+    assert sorted(more) == list(range(20, 40))
+    assert client.readout(BACKEND, other)["round_index"] == 0
+    # Four outcomes of one chance in four each: all 20 alike has a probability of 4 ** -19.
+    assert len({each["meas_data_packed"] for each in first}) > 1
+
+
+def test_a_readout_config_holds_for_its_channels_and_says_so(client: TwinClient) -> None:
+    """The reference's own example; 0.0210 and 0.0250 are the published errors of the qubits 0 and 3."""
+    backend, published = "ibm_jakarta_like", {0: (0.0064 + 0.0356) / 2, 3: 0.0250}
+    try:
+        client.command(backend, "reset")
+        config = {"channels": [0, 1, 2], "integration_time_ns": 1000, "thresholds": {"0": 0.5}}
+        answer = client.set_readout_config(backend, config)
+        told = {each["qubit"]: each for each in answer["changes"]}
+        assert set(told) == {0, 1, 2}
+        assert told[0]["readout_error_without"] == pytest.approx(published[0])
+        assert told[0]["readout_error"] > 3 * published[0]
+        seen = client.telemetry_qubits(backend)["qubits"]
+        assert [seen[qubit]["readout_error"] for qubit in told] == [each["readout_error"] for each in told.values()]
+        assert seen[3]["readout_error"] == pytest.approx(published[3], abs=5e-4)
+        assert {"jobs", "QEC sessions"} < set(answer["applies_to"])
+        assert answer["measure_ns"] == 5518.2  # the other qubits' readout takes as long as it is calibrated for
+        assert "holds for qubits 0, 1, 2; the readout is calibrated for 5518.2 ns" in answer["notes"][0]
+        client.command(backend, "set_qubit_noise", {"qubit": 1, "readout_error": 0.01})
+        answer = client.set_readout_config(backend, {"channels": -1, "thresholds": {"0": -1}})
+        assert [each["qubit"] for each in answer["changes"]] == [0, 2, 3, 4, 5, 6]
+        assert answer["measure_ns"] == 1000
+        assert any("of qubit 1 stays as set_qubit_noise" in note for note in answer["notes"])
+        answer = client.set_readout_config(backend, {"integration_time_ns": -1})
+        assert (answer["changes"], answer["notes"], answer["measure_ns"]) == ([], [], 5518.2)
+    finally:
+        client.command(backend, "reset")
+
+
+def test_a_command_says_what_does_not_act(client: TwinClient) -> None:
+    """As shipped no job waits; a T2 cannot be over 2 T1."""
+    scheduler = "scheduler/default.yaml"
+    shipped = client.config_content(scheduler)["content"]
+    try:
+        for command in ("inject_noise_override", "policy_update"):
+            notes = client.command(BACKEND, command, {"exec_time_scale": 5.0})["notes"]
+            assert len(notes) == 1
+            assert "the scheduler's own exec_time_scale is 0" in notes[0]
+            assert client.command(BACKEND, command, {"exec_time_scale": 1.0})["notes"] == []
+        client.update_config(scheduler, "scheduler: {exec_time_scale: 0.001}")
+        assert client.command(BACKEND, "inject_noise_override", {"exec_time_scale": 5.0})["notes"] == []
+        notes = client.command(BACKEND, "set_qubit_noise", {"qubit": 2, "t1_us": 20, "t2_us": 100})["notes"]
+        assert notes == ["t2_us 100 is more than 2 T1; qubit 2 has T2 = 40 us"]
+        assert client.command(BACKEND, "set_qubit_noise", {"qubit": 2, "t1_us": 20, "t2_us": 39})["notes"] == []
+    finally:
+        client.update_config(scheduler, shipped)
+        client.command(BACKEND, "reset")
+
+
 @pytest.mark.parametrize(
     "config", [{"channels": [7]}, {"channels": []}, {"integration_time_ns": -5}, {"surprise": 1}, {}]
 )
@@ -201,6 +267,17 @@ def test_metrics_agree_as_json_and_prometheus(client: TwinClient, http: httpx.Cl
         if sample.name.endswith("_count")
     }
     assert {"/jobs/{job_id}", "/metrics", "/api/v1/auth/login"} <= routes
+
+
+def test_methods_of_nobodys_are_one_label(http: httpx.Client) -> None:
+    for method in ("BREW", "PROPFIND", "get", "X" * 50, "HEAD", "OPTIONS"):
+        http.request(method, "/jobs")
+        http.request(method, "/nowhere")
+    families = text_string_to_metric_families(http.get("/metrics/prometheus").text)
+    (requests,) = (family for family in families if family.name == "qtwin_http_request_duration_seconds")
+    methods = {sample.labels["method"] for sample in requests.samples}
+    assert {"GET", "HEAD", "OPTIONS", "OTHER"} <= methods
+    assert methods <= {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "OTHER"}
 
 
 def test_events_are_paged_by_cursor(client: TwinClient) -> None:

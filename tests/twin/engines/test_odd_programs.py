@@ -10,10 +10,8 @@ from qiskit import qasm2
 from qiskit import transpile as qiskit_transpile
 from qiskit_aer import AerSimulator
 
+from tests.twin.engines.conftest import noiseless
 from twin.device.catalog import DeviceCatalog
-from twin.device.commands import apply_command
-from twin.device.controller import ControllerState
-from twin.device.snapshot import NoiseSnapshot, compose
 from twin.engines import execute, prepare
 from twin.engines.preparation import Engine
 
@@ -100,7 +98,7 @@ def test_a_value_that_a_register_cannot_have_is_never_met(engine: Engine, catalo
     source = "qreg q[3]; creg c[2]; creg d[1]; x q[0]; x q[1]; measure q[0]->c[0]; measure q[1]->c[1];"
     source += " if(c==7) x q[2]; measure q[2]->d[0];"
     prepared = replace(prepare(HEADER + source, catalog.devices["ibm_jakarta_like"]), engine=engine)
-    assert execute(prepared, _noiseless(catalog, "ibm_jakarta_like"), 100, seed=1).counts == {"0 11": 100}
+    assert execute(prepared, noiseless(catalog, "ibm_jakarta_like"), 100, seed=1).counts == {"0 11": 100}
 
 
 def _check(source: str, catalog: DeviceCatalog, backend_id: str, engine: Engine) -> None:
@@ -112,17 +110,7 @@ def _check(source: str, catalog: DeviceCatalog, backend_id: str, engine: Engine)
     circuit = qiskit_transpile(qasm2.loads(source), aer, optimization_level=0)
     theirs = aer.run(circuit, shots=SHOTS, seed_simulator=3).result().get_counts()
     prepared = replace(prepare(source, catalog.devices[backend_id]), engine=engine)
-    result = execute(prepared, _noiseless(catalog, backend_id), SHOTS, seed=5)
+    result = execute(prepared, noiseless(catalog, backend_id), SHOTS, seed=5)
     keys = set(theirs) | set(result.counts)
     variation = sum(abs(theirs.get(key, 0) - result.counts.get(key, 0)) for key in keys) / (2 * SHOTS)
     assert variation < math.sqrt(len(keys) / (math.pi * SHOTS)) + 0.021
-
-
-def _noiseless(catalog: DeviceCatalog, backend_id: str) -> NoiseSnapshot:
-    device, state = catalog.devices[backend_id], ControllerState()
-    none = {"gate_error_multiplier": 0.0, "readout_error_multiplier": 0.0}
-    state = apply_command(state, device, catalog.scenarios, "inject_noise_override", none)
-    perfect = {"t1_us": 1e9, "t2_us": 1e9, "readout_error": 0.0, "gate_error": 0.0}
-    for qubit in range(device.n_qubits):
-        state = apply_command(state, device, catalog.scenarios, "set_qubit_noise", {"qubit": qubit, **perfect})
-    return compose(device, catalog.scenarios, state)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -91,6 +93,22 @@ def test_no_token_is_refused_at_the_gateway(behind_gateway: tuple[ServedTwin, li
     gateway, _ = behind_gateway
     assert httpx.get(f"{gateway.base}/health").status_code == 401
     assert httpx.get(f"{gateway.base}/openapi.json").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/openapi.json/../backends", "/%2e%2e/digital-twin/backends", "/./backends"])
+def test_dots_in_a_path_lead_nowhere(behind_gateway: tuple[ServedTwin, list[str]], path: str) -> None:
+    """httpx, on the way to the twin, would make another path of them than the gateway has looked at."""
+    gateway, _ = behind_gateway
+    where = urlsplit(gateway.base)
+    with contextlib.closing(http.client.HTTPConnection(where.netloc, timeout=30)) as connection:
+        connection.request("GET", where.path + path, headers={"Authorization": f"Bearer {gateway.token()}"})
+        assert connection.getresponse().status == 404
+
+
+def test_the_description_names_the_gateways_address(behind_gateway: tuple[ServedTwin, list[str]]) -> None:
+    gateway, _ = behind_gateway
+    described = httpx.get(f"{gateway.base}/openapi.json").json()
+    assert described["servers"][0]["url"] == gateway.url
 
 
 def test_no_twin_is_502(tmp_path: Path) -> None:

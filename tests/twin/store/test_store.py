@@ -48,6 +48,15 @@ def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def test_jobs_and_sessions_take_the_longest_email(database: Database) -> None:
+    email = "a" * 64 + "@" + "b" * 185 + ".org"  # 254 characters, RFC 5321
+    database.write_now(partial(jobs.add, job=job("0", user_id=email), request=b""))
+    row = SessionRow("s", "a", "me", email, None, "active", 1.0, None, {}, None)
+    database.write_now(partial(sessions.add, row=row))
+    assert database.read_now(partial(jobs.get, job_id="0")).user_id == email  # type: ignore[union-attr]
+    assert database.read_now(partial(sessions.num_open, user_id=email)) == 1
+
+
 def test_sqlite_is_in_wal_mode(database: Database) -> None:
     if database.is_shared:
         pytest.skip("PostgreSQL has no such mode")
@@ -101,11 +110,11 @@ def test_a_job_ends_once(database: Database) -> None:
     database.write_now(partial(jobs.add, job=job("1"), request=b"r"))
     start = partial(jobs.start, job_id="1", owner="me", started_at=2.0, attempts=1)
     assert database.write_now(start)
-    assert not database.write_now(partial(jobs.cancel, job_id="1", ended_at=3.0))
-    finish = partial(jobs.finish, job_id="1", status="COMPLETED", ended_at=3.0, result=b"{}")
+    finish = partial(jobs.finish, job_id="1", status="COMPLETED", owner="me", attempts=1, ended_at=3.0, result=b"{}")
     assert database.write_now(finish)
     assert not database.write_now(finish)
     assert not database.write_now(start)
+    assert not database.write_now(partial(jobs.cancel, job_id="1", ended_at=3.0))
     assert database.read_now(partial(jobs.result, job_id="1")) == b"{}"
     assert database.read_now(partial(jobs.request, job_id="1")) == b"r"
 
@@ -119,6 +128,37 @@ def test_jobs_of_the_dead_are_claimed_once_in_order(database: Database) -> None:
     assert [(row.job_id, body) for row, body in database.write_now(claim)] == [("2", b"2"), ("1", b"1")]
     assert database.write_now(claim) == []
     assert not database.write_now(partial(jobs.start, job_id="1", owner="me", started_at=1.0, attempts=1))
+
+
+def test_a_job_ends_by_the_attempt_that_runs(database: Database) -> None:
+    database.write_now(partial(jobs.add, job=job("1"), request=b"r"))
+    start = partial(jobs.start, job_id="1", started_at=2.0)
+    finish = partial(jobs.finish, job_id="1", status="COMPLETED", ended_at=3.0, result=b"{}")
+    assert not database.write_now(partial(start, owner="me", attempts=2))
+    assert database.write_now(partial(start, owner="me", attempts=1))
+    assert not database.write_now(partial(start, owner="me", attempts=1))
+    [(claimed, _)] = database.write_now(partial(jobs.claim_open, new_owner="you", dead_owners=["me"]))
+    assert (claimed.owner, claimed.status, claimed.attempts) == ("you", "QUEUED", 1)
+    assert not database.write_now(partial(finish, owner="you", attempts=1))  # it waits, it does not run
+    assert database.write_now(partial(start, owner="you", attempts=2))
+    for owner, attempts in (("me", 1), ("me", 2), ("you", 1), ("you", 3)):
+        assert not database.write_now(partial(finish, owner=owner, attempts=attempts))
+    assert database.write_now(partial(jobs.give_back, job_id="1", owner="you", attempts=2))
+    assert not database.write_now(partial(finish, owner="you", attempts=2))
+    assert database.write_now(partial(start, owner="you", attempts=2))
+    assert database.write_now(partial(finish, owner="you", attempts=2))
+    row = database.read_now(partial(jobs.get, job_id="1"))
+    assert row is not None
+    assert (row.status, row.owner, row.attempts) == ("COMPLETED", "you", 2)
+
+
+def test_only_some_jobs_are_claimed_when_they_are_named(database: Database) -> None:
+    for job_id in "123":
+        database.write_now(partial(jobs.add, job=job(job_id), request=b"r"))
+    assert database.read_now(partial(jobs.open_ids, owner="me")) == {"1", "2", "3"}
+    assert database.read_now(partial(jobs.open_ids, owner="you")) == set()
+    claim = partial(jobs.claim_open, new_owner="you", dead_owners=["me"], among=["2", "9"])
+    assert [row.job_id for row, _ in database.write_now(claim)] == ["2"]
 
 
 def test_metadata_is_merged(database: Database) -> None:
@@ -170,9 +210,27 @@ def test_points_are_averaged(database: Database) -> None:
 
 def test_a_journal_keeps_its_order(database: Database) -> None:
     database.write_now(partial(sessions.add, row=SessionRow("s", "a", "me", "u", None, "active", 1.0, None, {}, None)))
-    database.write_now(partial(sessions.append, session_id="s", first_index=0, entries=[b"0", b"1"]))
-    database.write_now(partial(sessions.append, session_id="s", first_index=2, entries=[b"2"]))
+    append = partial(sessions.append, session_id="s", owner="me")
+    assert database.write_now(partial(append, first_index=0, entries=[b"0", b"1"]))
+    assert database.write_now(partial(append, first_index=2, entries=[b"2"]))
     assert database.read_now(partial(sessions.journal, session_id="s")) == [b"0", b"1", b"2"]
+
+
+def test_only_its_owner_adds_to_a_session_and_ends_it(database: Database) -> None:
+    database.write_now(partial(sessions.add, row=SessionRow("s", "a", "me", "u", None, "active", 1.0, None, {}, None)))
+    append = partial(sessions.append, session_id="s", entries=[b"x"])
+    end = partial(sessions.end, session_id="s", summary={}, ended_at=2.0)
+    take = partial(sessions.take, session_id="s", old_owner="me")
+    assert database.write_now(partial(append, owner="me", first_index=0))
+    assert database.write_now(partial(take, new_owner="you")) == [b"x"]
+    assert database.write_now(partial(take, new_owner="third")) is None
+    assert not database.write_now(partial(append, owner="me", first_index=1))
+    assert not database.write_now(partial(end, owner="me"))
+    assert database.write_now(partial(append, owner="you", first_index=1))
+    assert database.write_now(partial(end, owner="you"))
+    assert not database.write_now(partial(append, owner="you", first_index=2))
+    assert database.write_now(partial(sessions.take, session_id="s", old_owner="you", new_owner="you")) is None
+    assert database.read_now(partial(sessions.journal, session_id="s")) == [b"x", b"x"]
 
 
 def test_the_newest_versions_of_a_file_are_kept(database: Database) -> None:
@@ -228,3 +286,12 @@ def test_full_disk_is_told_and_the_database_goes_on(tmp_path: Path) -> None:
     database.write_now(partial(events.append, new=[Event(2.0, "small", "a")]))
     assert [event.type for event in database.read_now(partial(events.page, limit=10))] == ["small"]
     database.close()
+
+
+def test_a_database_of_a_newer_version_is_told_and_stays_as_it_is(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'newer.sqlite'}"
+    database = Database.open(url)
+    database.write_now(lambda connection: connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(TwinError, match=r"newer\.sqlite is of another version of qtwin \(.*9999.*\); use that one"):
+        Database.open(url)
