@@ -108,7 +108,7 @@ def chromium(profile: Path, *arguments: str) -> list[str]:
     return [CHROMIUM, *quiet, f"--user-data-dir={profile}", *arguments]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian: apt-get install chromium)")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
 def test_a_page_of_another_origin_logs_in_submits_and_sees_events(tmp_path: Path) -> None:
     outcomes: list[Any] = []
     arrived = threading.Event()
@@ -149,7 +149,7 @@ def test_the_docs_page_names_no_other_server(served: ServedTwin, path: str) -> N
     assert "//" not in page.text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian: apt-get install chromium)")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
 def test_the_docs_page_shows_the_api_without_the_internet(served: ServedTwin, tmp_path: Path) -> None:
     nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     command = chromium(tmp_path, nowhere, "--virtual-time-budget=60000", "--dump-dom", f"{served.base}/docs")
