@@ -147,7 +147,7 @@ if ! wait "$pip_process"; then
     grep -E '^(ERROR|error)|No matching|No space|Connection|Temporary failure' "$log" | sort -u | head -n 12
     echo "the installation failed; the whole of it is in $log"
     if grep -q 'No space left' "$log"; then
-      echo "Everything takes 1.6 GB, what make demo needs 0.5 GB: make room, and try again"
+      echo "Everything takes 1.8 GB, what make demo needs 0.5 GB: make room, and try again"
     else
       echo "Without a network, name a folder of wheels: make PIP_FIND_LINKS=/path/to/wheels PIP_NO_INDEX=1"
     fi
