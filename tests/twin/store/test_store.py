@@ -187,8 +187,13 @@ def test_a_refresh_token_is_used_once(database: Database) -> None:
     assert [database.write_now(use), database.write_now(use)] == [True, False]
     with pytest.raises(IntegrityError):
         database.write_now(partial(users.add, user=User("v", "a@b", "hash", "admin", False, 1.0)))
+    database.write_now(partial(users.add_token, token=RefreshToken("t2", "f2", "u", 9.0)))
     database.write_now(partial(users.change, user_id="u", disabled=True))
-    assert database.read_now(partial(users.token, token_id="t")) is None
+    database.write_now(partial(users.change, user_id="u", disabled=False))
+    assert not database.write_now(partial(users.use_token, token_id="t2", now=1.0)), "its logins have ended"
+    assert database.read_now(partial(users.of_login, user_id="u", family_id="f2"))[1]
+    database.write_now(partial(users.change, user_id="u", password_hash="another"))
+    assert database.read_now(partial(users.token, token_id="t2")) is None
 
 
 def test_points_are_averaged(database: Database) -> None:
