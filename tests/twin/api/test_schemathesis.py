@@ -45,12 +45,14 @@ def check(url: str, email: str, folder: Path, *limits: str) -> None:
     assert " passed" in done.stdout
 
 
+@pytest.mark.timeout(1000)  # the command has a deadline of its own
 def test_every_answer_is_as_described(url: str, tmp_path: Path) -> None:
     skipped = f"{ENDLESS}|/auth/login"  # the login's failures are counted
     check(url, OPERATOR, tmp_path, "--max-examples", "2", "--exclude-path-regex", skipped)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize("email", [OPERATOR, EMAIL])
 def test_every_answer_is_as_described_for_many_requests(url: str, tmp_path: Path, email: str) -> None:
     limits = ("--max-examples", "60", "--max-time", "300", "--exclude-path-regex", ENDLESS)

@@ -43,7 +43,8 @@ KILLS_A_LOOK = 50
 """After so many everything is looked at, and not at the end alone."""
 TEN_HOURS_S = 36_000
 LONG_FORM = pytest.param("long", marks=[pytest.mark.slow, pytest.mark.timeout(TEN_HOURS_S)])
-both_forms = pytest.mark.parametrize("form", ["short", LONG_FORM])
+SHORT_FORM = pytest.param("short", marks=pytest.mark.timeout(900))
+both_forms = pytest.mark.parametrize("form", [SHORT_FORM, LONG_FORM])
 Act = Callable[[], str | None]
 """Does one thing to the servers; the name of the kill, or None when nobody was there to be killed."""
 
